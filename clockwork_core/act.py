@@ -1,0 +1,101 @@
+"""One call of the UNet within an evaluation: choose the pass, run it, remember its features, write it down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from . import host
+from .adaptor import Adaptor, Past
+from .cost import CallShape
+from .cut import Cut, Geometry
+from .passes import SeamMismatchError, UNetCall, full_pass, high_res_pass
+from .report import Evaluation
+from .run import Run
+from .schedule import Kind
+from .steps import log_snr
+from .trace import Remembered, Signature
+
+NOTHING_TO_REUSE = "nothing to reuse for a conditioning that is new or changed its size, dtype or device"
+RESIZED_INSIDE = "another node changed the resolution inside the UNet"
+
+
+@dataclass(frozen=True)
+class UNetAct:
+    """All that one call of the UNet needs to know.
+
+    forward: the host's own, for full passes. streams: a key for each conditioning in the batch.
+    """
+
+    run: Run
+    evaluation: Evaluation
+    cut: Cut
+    geometry: Geometry
+    adaptor: Adaptor
+    unet: host.UNetModel
+    forward: Callable[..., Tensor]
+    call: UNetCall
+    streams: list[Hashable]
+
+    def output(self) -> Tensor:
+        """What the schedule asks for, where it is possible; a full pass, never an error, where it is not."""
+        if self.evaluation.planned is Kind.FULL:
+            return self._full()
+        remembered = self._recall()
+        if not remembered:
+            return self._full(NOTHING_TO_REUSE)
+        try:
+            return self._high_res(remembered)
+        except SeamMismatchError:
+            return self._full(RESIZED_INSIDE)
+
+    def _full(self, reason: str | None = None) -> Tensor:
+        self._record(Kind.FULL, reason)
+        first_kept = self.geometry.blocks - self.cut.kept_blocks
+        output, captured = full_pass(self.forward, self.call, first_kept, len(self.streams))
+        for stream, r_out in zip(self.streams, captured.r_out, strict=True):
+            features = Remembered(self._signature, self._log_snr, r_out, captured.skip_shape)
+            self.run.trace.remember(stream, features)
+        return output
+
+    def _high_res(self, remembered: list[list[Remembered]]) -> Tensor:
+        # Streams may remember different numbers of passes; all have the first ones.
+        past = [_past_of(passes) for passes in zip(*remembered, strict=False)]
+        output = high_res_pass(
+            self.unet,
+            self.geometry,
+            self.cut,
+            self.call.with_own_control(),
+            lambda r_in, emb: self.adaptor.predict(past, r_in, emb, self._log_snr),
+            remembered[0][0].skip_shape,
+        )
+        self._record(Kind.ADAPTOR)
+        return output
+
+    def _recall(self) -> list[list[Remembered]]:
+        """The past of each stream, newest first; empty unless all have one, and of one shape."""
+        remembered = [self.run.trace.recall(stream, self._signature) for stream in self.streams]
+        shapes = {(passes[0].r_out.shape, passes[0].skip_shape) if passes else None for passes in remembered}
+        return remembered if len(shapes) == 1 and None not in shapes else []
+
+    @property
+    def _signature(self) -> Signature:
+        return Signature.of(self.call.x, len(self.streams))
+
+    @property
+    def _log_snr(self) -> float:
+        return log_snr(self.evaluation.sigma)
+
+    def _record(self, kind: Kind, reason: str | None = None) -> None:
+        self.run.record(kind, CallShape.of(self.call), reason)
+
+
+def _past_of(passes: tuple[Remembered, ...]) -> Past:
+    """One full pass of each stream, as a batch. Concatenating copies, so patches may write into it."""
+    return Past(
+        log_snr=tuple(features.log_snr for features in passes),
+        r_out=torch.cat([features.r_out for features in passes]),
+    )

@@ -1,0 +1,116 @@
+"""The few things that we rely on in ComfyUI, in one place, checked when the pack is loaded.
+
+No other module of the core but this one and `runtime` imports `comfy`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import comfy.ldm.modules.attention
+import comfy.ldm.modules.diffusionmodules.openaimodel as openaimodel
+import comfy.model_patcher
+import comfy.ops
+import comfy.patcher_extension
+import torch
+from comfy.ldm.modules.diffusionmodules.util import timestep_embedding
+
+ModelPatcher = comfy.model_patcher.ModelPatcher
+WrapperExecutor = comfy.patcher_extension.WrapperExecutor
+WrappersMP = comfy.patcher_extension.WrappersMP
+UNetModel = openaimodel.UNetModel
+Downsample = openaimodel.Downsample
+Upsample = openaimodel.Upsample
+ResBlock = openaimodel.ResBlock
+SpatialTransformer = comfy.ldm.modules.attention.SpatialTransformer
+
+apply_control = openaimodel.apply_control
+forward_timestep_embed = openaimodel.forward_timestep_embed
+create_model_options_clone = comfy.model_patcher.create_model_options_clone
+
+__all__ = [
+    "Downsample",
+    "ModelPatcher",
+    "ResBlock",
+    "SpatialTransformer",
+    "UNetModel",
+    "Upsample",
+    "WrapperExecutor",
+    "WrappersMP",
+    "apply_control",
+    "create_model_options_clone",
+    "diffusion_model_of",
+    "execute_around",
+    "forward_timestep_embed",
+    "meta_unet",
+    "plain_attention",
+    "run_value",
+    "timestep_embedding",
+]
+
+# The parameters that our walk over the blocks passes on; a host that renames one would draw wrong pictures.
+_EXPECTED_PARAMETERS: dict[Callable, tuple[str, ...]] = {
+    UNetModel._forward: ("self", "x", "timesteps", "context", "y", "control", "transformer_options"),
+    forward_timestep_embed: ("ts", "x", "emb", "context", "transformer_options", "output_shape"),
+    apply_control: ("h", "control", "name"),
+}
+
+
+def check_host() -> None:
+    """Raise ImportError with a sentence if this ComfyUI is not the one that the engine was written against."""
+    for function, expected in _EXPECTED_PARAMETERS.items():
+        found = tuple(inspect.signature(function).parameters)
+        if found[: len(expected)] != expected:
+            raise ImportError(
+                f"Clockwork does not know this version of ComfyUI: {function.__qualname__} takes {found}, "
+                f"but Clockwork was written for {expected}. Please update ComfyUI-Clockwork."
+            )
+    for name in ("OUTER_SAMPLE", "PREDICT_NOISE", "DIFFUSION_MODEL"):
+        if not hasattr(WrappersMP, name):
+            raise ImportError(
+                f"Clockwork needs ComfyUI 0.3.75 or newer: this one has no {name} wrappers. Please update ComfyUI."
+            )
+
+
+check_host()
+
+
+def diffusion_model_of(model: ModelPatcher) -> torch.nn.Module:
+    """The network inside a MODEL, with object patches applied and torch.compile's shell taken off."""
+    network = model.get_model_object("diffusion_model")
+    return getattr(network, "_orig_mod", network)
+
+
+def execute_around(executor: WrapperExecutor, innermost: Callable, *args: Any, **kwargs: Any) -> Any:
+    """Run the rest of a chain of wrappers around `innermost` instead of around the host's own function.
+
+    This keeps every other wrapper of the chain in force on an adaptor pass, wherever in the chain ours stands.
+    """
+    rest = WrapperExecutor.new_class_executor(innermost, executor.class_obj, executor.wrappers, executor.idx + 1)
+    return rest.execute(*args, **kwargs)
+
+
+@contextmanager
+def run_value(guider: Any, key: str, value: object) -> Iterator[None]:
+    """Make `value` visible as transformer_options[key] in everything that `guider` does inside the block."""
+    original = guider.model_options
+    guider.model_options = create_model_options_clone(original)
+    guider.model_options.setdefault("transformer_options", {})[key] = value
+    try:
+        yield
+    finally:
+        guider.model_options = original
+
+
+def meta_unet(unet_config: dict) -> UNetModel:
+    """A UNet of the same geometry without memory for its weights, in float32."""
+    config = {**unet_config, "dtype": torch.float32, "device": "meta"}
+    return UNetModel(**config, operations=comfy.ops.disable_weight_init)
+
+
+def plain_attention(_function: Callable, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """An `optimized_attention_override` of two visible matrix products, whatever backend the user has chosen."""
+    return comfy.ldm.modules.attention.attention_basic(*args, **kwargs)

@@ -1,0 +1,79 @@
+"""What a run remembers of its past full passes, one stream (conditioning) at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What must be the same for features to be reusable: the latent's shape, and its dtype and device."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+
+    @classmethod
+    def of(cls, x: Tensor, streams: int) -> Signature:
+        """The signature of one of `streams` equal slices of the UNet input `x` (streams * B, C, H, W)."""
+        return cls((x.shape[0] // streams, *x.shape[1:]), x.dtype, x.device)
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """One stream's features from one full pass.
+
+    log_snr: lambda = -log sigma of that evaluation.
+    r_out: features that left the low-res part (B, C, h, w).
+    skip_shape: shape (C, h, w) of the skip connection that r_out met, to see when something resizes inside the UNet.
+    """
+
+    signature: Signature
+    log_snr: float
+    r_out: Tensor
+    skip_shape: tuple[int, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        return self.r_out.element_size() * self.r_out.nelement()
+
+
+class Trace:
+    """The latest full passes of each stream of a run, newest first, at most `depth` of them."""
+
+    def __init__(self, depth: int = 1) -> None:
+        self._depth = depth
+        self._streams: dict[Hashable, deque[Remembered]] = {}
+        self._peak_bytes = 0
+
+    def remember(self, stream: Hashable, features: Remembered) -> None:
+        """Add a full pass; an older one of another signature is forgotten, it could never be used again."""
+        past = self._streams.get(stream)
+        if past is None or past[0].signature != features.signature:
+            past = self._streams[stream] = deque(maxlen=self._depth)
+        past.appendleft(features)
+        self._peak_bytes = max(self._peak_bytes, self.size_bytes)
+
+    def recall(self, stream: Hashable, signature: Signature) -> list[Remembered]:
+        """The past full passes of a stream, newest first; empty if there is none that fits `signature`."""
+        past = self._streams.get(stream)
+        if past is None or past[0].signature != signature:
+            return []
+        return list(past)
+
+    def clear(self) -> None:
+        self._streams.clear()
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(features.size_bytes for past in list(self._streams.values()) for features in past)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that was held at any time of the run."""
+        return self._peak_bytes

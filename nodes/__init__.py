@@ -1,0 +1,22 @@
+"""The nodes that ComfyUI shows. Each reads its inputs, makes one call into the core and wraps the result."""
+
+from comfy_api.latest import ComfyExtension, io
+
+from .apply import ClockworkApply
+from .demo import ClockworkLoadDemoModel
+from .report import ClockworkReport
+from .schedule import ClockworkSchedule
+
+NODES: list[type[io.ComfyNode]] = [
+    ClockworkApply,
+    ClockworkSchedule,
+    ClockworkReport,
+    ClockworkLoadDemoModel,
+]
+
+
+class ClockworkExtension(ComfyExtension):
+    """What the host asks for our nodes."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return NODES

@@ -1,0 +1,46 @@
+"""What a run did and saved, as text and as data."""
+
+from __future__ import annotations
+
+import json
+
+from comfy_api.latest import io
+
+from ..clockwork_core.runtime import reports_of
+from .types import CATEGORY
+
+NO_CLOCKWORK = "This model has no Clockwork: connect the MODEL that the Clockwork node gives out."
+NO_DATA = "No data yet: no sampler has run this model since the server started."
+
+
+class ClockworkReport(io.ComfyNode):
+    """Tell how the sampler that made a latent went."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="ClockworkReport",
+            display_name="Clockwork Report",
+            category=CATEGORY,
+            description="Passes a latent through and tells how the run that made it went: full and adaptor "
+            "evaluations, compute and seconds. Put it behind the sampler.",
+            inputs=[
+                io.Model.Input("model", tooltip="The model that the sampler used, from the Clockwork node."),
+                io.Latent.Input("latent", tooltip="The sampler's result; passes through unchanged."),
+            ],
+            outputs=[
+                io.Latent.Output(display_name="latent"),
+                io.String.Output(display_name="text"),
+            ],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, model, latent) -> io.NodeOutput:
+        reports = reports_of(model)
+        report = None if reports is None else reports.find(latent["samples"])
+        if report is None:
+            text, data = NO_CLOCKWORK if reports is None else NO_DATA, None
+        else:
+            text, data = report.text(), report.to_dict()
+        return io.NodeOutput(latent, text, ui={"text": [text], "clockwork_report": [json.dumps(data)]})
