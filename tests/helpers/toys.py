@@ -208,3 +208,29 @@ def sample(
             disable_pbar=True,
             **options,
         )
+
+
+def toy_transformer() -> comfy.model_patcher.ModelPatcher:
+    """A tiny Flux: a model of the host that is no UNet."""
+    config = supported.Flux(
+        {
+            "image_model": "flux",
+            "in_channels": 4,
+            "out_channels": 4,
+            "vec_in_dim": 8,
+            "context_in_dim": CONTEXT,
+            "hidden_size": 16,
+            "mlp_ratio": 2.0,
+            "num_heads": 2,
+            "depth": 1,
+            "depth_single_blocks": 1,
+            "axes_dim": [2, 2, 4],
+            "theta": 10000,
+            "patch_size": 2,
+            "qkv_bias": True,
+            "guidance_embed": False,
+            "dtype": torch.float32,
+        }
+    )
+    base_model = config.get_model({}, device=torch.device("cpu"))
+    return comfy.model_patcher.ModelPatcher(base_model, torch.device("cpu"), torch.device("cpu"))
