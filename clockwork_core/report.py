@@ -136,12 +136,18 @@ class RunReport:
             ],
         }
 
+    def headline(self) -> str:
+        """What ran, in one line."""
+        return (
+            f"{len(self.evaluations)} evaluations, {self.count(Kind.FULL)} full + "
+            f"{self.count(Kind.ADAPTOR)} with the adaptor ({self.adaptor})"
+        )
+
     def text(self) -> str:
         """The report in a few lines for a person."""
         data = self.to_dict()
         lines = [
-            f"Clockwork: {data['evaluations']} evaluations, {data['full']} full + "
-            f"{data['adaptor_evaluations']} with the adaptor ({self.adaptor})",
+            f"Clockwork: {self.headline()}",
             f"{self.schedule}; {self.cut.kept_blocks} of {self.blocks} output blocks kept; {self.model_class}",
             _compute_line(data),
             _time_line(data),

@@ -11,6 +11,7 @@ The engine that owns the wrappers never changes; all that changes belongs to a `
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeGuard
@@ -106,6 +107,7 @@ class Engine:
         finally:
             run.end()
             self.reports.add(run.report)
+            logging.info("[Clockwork] %s", run.report.headline())
 
     def predict_noise(self, executor: host.WrapperExecutor, *args, **kwargs) -> Tensor:
         """Wraps CFGGuider.predict_noise(x, timestep, model_options, seed): one evaluation."""
