@@ -168,12 +168,16 @@ class ReportHistory:
     def add(self, report: RunReport) -> None:
         self._reports.append(report)
 
+    @property
+    def latest(self) -> RunReport | None:
+        """The report of the run that ended last."""
+        return self._reports[-1] if self._reports else None
+
     def find(self, latent: Tensor) -> RunReport | None:
         """The run that made `latent`; else, if it was changed on its way, the latest; None if there is none."""
         digest = digest_of(latent)
         matching = [report for report in self._reports if report.latent_digest == digest]
-        candidates = matching or list(self._reports)
-        return candidates[-1] if candidates else None
+        return matching[-1] if matching else self.latest
 
 
 def digest_of(latent: Tensor) -> str:

@@ -16,7 +16,7 @@ def with_clockwork(
 
 def last_report(patched):
     """The report of the latest run of a patched model."""
-    return reports_of(patched)._reports[-1]
+    return reports_of(patched).latest
 
 
 def kinds(patched) -> str:
