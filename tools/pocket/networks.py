@@ -1,0 +1,138 @@
+"""The two networks that are trained together, built from the host's classes: the UNet and the text encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import comfy.ops
+import torch
+from comfy.clip_model import CLIPLayer, CLIPTextModel_
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from torch import Tensor, nn
+
+from ...demo_model import PocketFile
+
+UNET_CONFIG: dict[str, Any] = {
+    "image_size": 32,
+    "in_channels": 12,
+    "out_channels": 12,
+    "model_channels": 32,
+    "num_res_blocks": [2, 2, 2, 2],
+    "channel_mult": [1, 2, 4, 4],
+    "transformer_depth": [0, 0, 1, 1, 1, 1, 0, 0],
+    "transformer_depth_middle": 1,
+    "transformer_depth_output": [0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0],
+    "num_head_channels": -1,
+    "num_heads": 4,
+    "context_dim": 64,
+    "use_spatial_transformer": True,
+    "use_linear_in_transformer": False,
+    "legacy": False,
+}
+TEXT_CONFIG: dict[str, Any] = {
+    "num_hidden_layers": 2,
+    "hidden_size": 64,
+    "num_attention_heads": 4,
+    "intermediate_size": 256,
+    "hidden_act": "quick_gelu",
+    "max_position_embeddings": 77,
+    "eos_token_id": 49407,
+}
+# No caption is longer, and cross-attention to padding costs as much as to words.
+CONTEXT_TOKENS = 24
+
+# Zero at the start, so that each residual branch, and the whole network, begins as nothing.
+_ZERO_AT_FIRST = ("out_layers.3", "proj_out", ".out.2")
+_EMBEDDING_STD = 0.3
+
+_HOST_OPERATIONS = comfy.ops.disable_weight_init
+
+
+def matmul_attention(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor | None = None) -> Tensor:
+    """Attention (b, n, c) written out: on a CPU, flash attention's backward pass is slow for small heads."""
+    batch, length, channels = query.shape
+    query, key, value = (
+        tensor.reshape(batch, -1, heads, channels // heads).transpose(1, 2) for tensor in (query, key, value)
+    )
+    scores = query @ key.transpose(-1, -2) * (channels // heads) ** -0.5  # (b, heads, n, m)
+    if mask is not None:
+        scores = scores + mask
+    mixed = scores.softmax(-1).to(value.dtype) @ value
+    return mixed.transpose(1, 2).reshape(batch, length, channels)
+
+
+def _attention_override(_hosts_own: Callable[..., Tensor], *tensors_and_heads: Any, **_options: Any) -> Tensor:
+    return matmul_attention(*tensors_and_heads)
+
+
+class TrainableCLIPLayer(CLIPLayer):
+    """The host's layer with the same weights and results; the host's own adds in place, which forbids training."""
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, optimized_attention: object = None) -> Tensor:  # noqa: ARG002
+        x = x + self.self_attn(self.layer_norm1(x), mask, matmul_attention)
+        return x + self.mlp(self.layer_norm2(x))
+
+
+class PocketNetworks(nn.Module):
+    """Both networks in one module, whose weights have the names of the pocket file.
+
+    tokens: how many tokens the embedding has a row for (see `Captions`).
+    """
+
+    def __init__(self, tokens: int) -> None:
+        super().__init__()
+        self.unet = UNetModel(**UNET_CONFIG, dtype=torch.float32, operations=_HOST_OPERATIONS)
+        self.unet.to(memory_format=torch.channels_last)
+        self.text = _text_encoder(tokens)
+        self.requires_grad_(True)
+
+    def forward(self, noisy: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
+        """The predicted v (b, 12, h, w) for noisy latents of that shape, timesteps (b,) and tokens (b, 77)."""
+        context = self.text(tokens, dtype=torch.float32)[0][:, :CONTEXT_TOKENS]
+        options = {"optimized_attention_override": _attention_override}
+        noisy = noisy.to(memory_format=torch.channels_last)
+        return self.unet(noisy, timesteps, context=context, transformer_options=options)
+
+    @torch.no_grad()
+    def initialize(self, generator: torch.Generator) -> None:
+        """Fresh weights; the host's layers come without any."""
+        for name, module in self.named_modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d)):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="linear", generator=generator)
+                if module.bias is not None:
+                    module.bias.zero_()
+                if name.endswith(_ZERO_AT_FIRST):
+                    module.weight.zero_()
+            elif isinstance(module, nn.Embedding):
+                module.weight.normal_(std=_EMBEDDING_STD, generator=generator)
+            elif isinstance(module, (nn.GroupNorm, nn.LayerNorm)):
+                module.weight.fill_(1.0)
+                module.bias.zero_()
+
+    @torch.no_grad()
+    def load_pocket(self, file: PocketFile, token_ids: Tensor) -> None:
+        """Take over the weights of a pocket file; tokens that it does not know keep what they have.
+
+        token_ids (n,): the token of each row of the embedding. Raises ValueError if the geometry is another.
+        """
+        if (file.unet_config, file.text_config) != (UNET_CONFIG, TEXT_CONFIG):
+            raise ValueError(f"{file.path} is a pocket model of another geometry than this recipe trains.")
+        self.unet.load_state_dict(file.unet)
+        rows = self.text.embeddings.token_embedding.weight.clone()
+        row_of = {token: row for row, token in enumerate(token_ids.tolist())}
+        for token, values in zip(file.token_ids.tolist(), file.token_rows, strict=True):
+            if token in row_of:
+                rows[row_of[token]] = values.to(rows)
+        self.text.load_state_dict({**file.text, "embeddings.token_embedding.weight": rows})
+
+
+def _text_encoder(tokens: int) -> CLIPTextModel_:
+    text = CLIPTextModel_(TEXT_CONFIG, torch.float32, "cpu", _HOST_OPERATIONS)
+    width = TEXT_CONFIG["hidden_size"]
+    text.embeddings.token_embedding = _HOST_OPERATIONS.Embedding(tokens, width, dtype=torch.float32)
+    layer = (width, TEXT_CONFIG["num_attention_heads"], TEXT_CONFIG["intermediate_size"], TEXT_CONFIG["hidden_act"])
+    text.encoder.layers = nn.ModuleList(
+        TrainableCLIPLayer(*layer, torch.float32, "cpu", _HOST_OPERATIONS) for _ in text.encoder.layers
+    )
+    return text
