@@ -12,7 +12,7 @@ from . import host
 from .adaptor import Adaptor, Past
 from .cost import CallShape
 from .cut import Cut, Geometry
-from .passes import SeamMismatchError, UNetCall, full_pass, high_res_pass
+from .passes import PassParts, SeamMismatchError, UNetCall, full_pass, high_res_pass
 from .report import Evaluation
 from .run import Run
 from .schedule import Kind
@@ -27,7 +27,8 @@ RESIZED_INSIDE = "another node changed the resolution inside the UNet"
 class UNetAct:
     """All that one call of the UNet needs to know.
 
-    forward: the host's own, for full passes. streams: a key for each conditioning in the batch.
+    forward: the host's own, for full passes. parts: what the passes run, compiled or not.
+    streams: a key for each conditioning in the batch.
     """
 
     run: Run
@@ -37,6 +38,7 @@ class UNetAct:
     adaptor: Adaptor
     unet: host.UNetModel
     forward: Callable[..., Tensor]
+    parts: PassParts
     call: UNetCall
     streams: list[Hashable]
 
@@ -55,7 +57,7 @@ class UNetAct:
     def _full(self, reason: str | None = None) -> Tensor:
         self._record(Kind.FULL, reason)
         first_kept = self.geometry.blocks - self.cut.kept_blocks
-        output, captured = full_pass(self.forward, self.call, first_kept, len(self.streams))
+        output, captured = full_pass(self.forward, self.call, first_kept, len(self.streams), self.parts)
         for stream, r_out in zip(self.streams, captured.r_out, strict=True):
             features = Remembered(self._signature, self._log_snr, r_out, captured.skip_shape)
             self.run.trace.remember(stream, features)
@@ -71,6 +73,7 @@ class UNetAct:
             self.call.with_own_control(),
             lambda r_in, emb: self.adaptor.predict(past, r_in, emb, self._log_snr),
             remembered[0][0].skip_shape,
+            self.parts,
         )
         self._record(Kind.ADAPTOR)
         return output

@@ -17,6 +17,7 @@ import comfy.ops
 import comfy.patcher_extension
 import torch
 from comfy.ldm.modules.diffusionmodules.util import timestep_embedding
+from comfy_api.torch_helpers.torch_compile import TORCH_COMPILE_KWARGS
 
 ModelPatcher = comfy.model_patcher.ModelPatcher
 WrapperExecutor = comfy.patcher_extension.WrapperExecutor
@@ -41,6 +42,7 @@ __all__ = [
     "WrapperExecutor",
     "WrappersMP",
     "apply_control",
+    "compile_settings",
     "create_model_options_clone",
     "diffusion_model_of",
     "execute_around",
@@ -82,6 +84,16 @@ def diffusion_model_of(model: ModelPatcher) -> torch.nn.Module:
     """The network inside a MODEL, with object patches applied and torch.compile's shell taken off."""
     network = model.get_model_object("diffusion_model")
     return getattr(network, "_orig_mod", network)
+
+
+def compile_settings(guider: Any) -> dict[str, Any] | None:
+    """The keywords of torch.compile with which `guider` runs its UNet at this moment; None if it does not.
+
+    The compiled shell is in the UNet's place only while the host's own wrapper of apply_model is at work.
+    """
+    if not hasattr(guider.model_patcher.model.diffusion_model, "_orig_mod"):
+        return None
+    return guider.model_options.get(TORCH_COMPILE_KWARGS, {})
 
 
 def execute_around(executor: WrapperExecutor, innermost: Callable, *args: Any, **kwargs: Any) -> Any:

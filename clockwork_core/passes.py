@@ -61,10 +61,57 @@ class Captured:
     skip_shape: tuple[int, ...]
 
 
-def full_pass(forward: Callable[..., Tensor], call: UNetCall, first_kept: int, streams: int) -> tuple[Tensor, Captured]:
-    """Run the host's own forward, and catch r_out where it enters output block `first_kept`.
+@dataclass(frozen=True)
+class PassParts:
+    """The parts of both passes that do the work; `compile.py` puts compiled ones in their place.
 
-    Our patch stands before all others: it sees r_out as the UNet made it, and they see what they always saw.
+    What is decided between the parts changes from one evaluation to the next, and must stay out of a graph.
+    """
+
+    forward: Callable[..., Tensor]
+    forward_and_catch: Callable[..., tuple[Tensor, Captured]]
+    enter: Callable[..., tuple[Tensor, list[Tensor], Tensor]]
+    leave: Callable[..., Tensor]
+
+
+def full_pass(
+    forward: Callable[..., Tensor], call: UNetCall, first_kept: int, streams: int, parts: PassParts | None = None
+) -> tuple[Tensor, Captured]:
+    """Run the host's own forward, and catch r_out where it enters output block `first_kept`."""
+    return (parts or EAGER).forward_and_catch(forward, call, first_kept, streams)
+
+
+def high_res_pass(
+    unet: host.UNetModel,
+    geometry: Geometry,
+    cut: Cut,
+    call: UNetCall,
+    stand_in: Callable[[Tensor | None, Tensor], Tensor],
+    skip_shape: tuple[int, ...] | None = None,
+    parts: PassParts | None = None,
+) -> Tensor:
+    """Run only the high-res part, with `stand_in(r_in, emb)` in place of the low-res part (paper, section 3.2).
+
+    stand_in: gets r_in, the downsampled features (B, C, h, w), and emb (B, width), and returns r_out. With a
+        cut after the upsample r_in is None, and r_out has the resolution of the kept blocks.
+    skip_shape: if given, the shape (C, h, w) that the skip connection at the seam must have; SeamMismatchError
+        otherwise, raised before `stand_in` is asked.
+    """
+    parts = parts or EAGER
+    r_in, skips, emb = parts.enter(unet, geometry, cut, call)
+    found_shape = tuple(skips[-1].shape[1:])
+    if skip_shape is not None and found_shape != skip_shape:
+        raise SeamMismatchError(f"the skip connection is {found_shape}, but was {skip_shape} in the full pass")
+    r_out = stand_in(r_in if cut.place is Place.BEFORE_UPSAMPLE else None, emb)
+    return parts.leave(unet, geometry, cut, call, r_out, skips, emb)
+
+
+def forward_and_catch(
+    forward: Callable[..., Tensor], call: UNetCall, first_kept: int, streams: int
+) -> tuple[Tensor, Captured]:
+    """The forward's output, and what our patch caught.
+
+    It stands before all others: it sees r_out as the UNet made it, and they see what they always saw.
     """
     caught: list[Captured] = []
 
@@ -83,36 +130,27 @@ def full_pass(forward: Callable[..., Tensor], call: UNetCall, first_kept: int, s
     return output, caught.pop()
 
 
-def high_res_pass(
-    unet: host.UNetModel,
-    geometry: Geometry,
-    cut: Cut,
-    call: UNetCall,
-    stand_in: Callable[[Tensor | None, Tensor], Tensor],
-    skip_shape: tuple[int, ...] | None = None,
-) -> Tensor:
-    """Run only the high-res part, with `stand_in(r_in, emb)` in place of the low-res part (paper, section 3.2).
-
-    stand_in: gets r_in, the downsampled features (B, C, h, w), and emb (B, width), and returns r_out. With a
-        cut after the upsample r_in is None, and r_out has the resolution of the kept blocks.
-    skip_shape: if given, the shape (C, h, w) that the skip connection at the seam must have; SeamMismatchError
-        otherwise, raised before `stand_in` is asked.
-    """
+def enter(unet: host.UNetModel, geometry: Geometry, cut: Cut, call: UNetCall) -> tuple[Tensor, list[Tensor], Tensor]:
+    """The input side of the high-res part: r_in (B, C, h, w), the kept blocks' skip connections, emb (B, width)."""
     walk = _Walk(unet, geometry, call)
-    kept = cut.kept_blocks
-    first_kept = geometry.blocks - kept
-    h = walk.input_blocks(call.x, range(kept))
-    found_shape = tuple(walk.skips[-1].shape[1:])
-    if skip_shape is not None and found_shape != skip_shape:
-        raise SeamMismatchError(f"the skip connection is {found_shape}, but was {skip_shape} in the full pass")
-    if cut.place is Place.AFTER_UPSAMPLE:
-        h = stand_in(None, walk.emb)
-    else:
-        h = walk.downsample(h, kept)
-        h = stand_in(h, walk.emb)
-        h = walk.upsample(h, first_kept - 1)
+    h = walk.input_blocks(call.x, range(cut.kept_blocks))
+    if cut.place is Place.BEFORE_UPSAMPLE:
+        h = walk.downsample(h, cut.kept_blocks)
+    return h, walk.skips, walk.emb
+
+
+def leave(
+    unet: host.UNetModel, geometry: Geometry, cut: Cut, call: UNetCall, r_out: Tensor, skips: list[Tensor], emb: Tensor
+) -> Tensor:
+    """The output side of the high-res part, from r_out (B, C, h, w) to the output (B, C, H, W)."""
+    walk = _Walk(unet, geometry, call, skips, emb)
+    first_kept = geometry.blocks - cut.kept_blocks
+    h = walk.upsample(r_out, first_kept - 1) if cut.place is Place.BEFORE_UPSAMPLE else r_out
     walk.drop_control(first_kept)
     return walk.head(walk.output_blocks(h, range(first_kept, geometry.blocks)))
+
+
+EAGER = PassParts(UNetCall.run, forward_and_catch, enter, leave)
 
 
 def walk_all_blocks(unet: host.UNetModel, geometry: Geometry, call: UNetCall) -> Tensor:
@@ -124,9 +162,19 @@ def walk_all_blocks(unet: host.UNetModel, geometry: Geometry, call: UNetCall) ->
 
 
 class _Walk:
-    """One walk over blocks of a UNet: what the host's forward keeps in local variables."""
+    """One walk over blocks of a UNet: what the host's forward keeps in local variables.
 
-    def __init__(self, unet: host.UNetModel, geometry: Geometry, call: UNetCall) -> None:
+    skips, emb: of a walk that this one goes on from.
+    """
+
+    def __init__(
+        self,
+        unet: host.UNetModel,
+        geometry: Geometry,
+        call: UNetCall,
+        skips: list[Tensor] | None = None,
+        emb: Tensor | None = None,
+    ) -> None:
         self.unet = unet
         self.geometry = geometry
         self.call = call
@@ -134,8 +182,8 @@ class _Walk:
         self.options["original_shape"] = list(call.x.shape)
         self.options["transformer_index"] = 0
         self.patches: dict[str, list] = self.options.get("patches", {})
-        self.skips: list[Tensor] = []
-        self.emb = self._embed()  # (B, width)
+        self.skips: list[Tensor] = [] if skips is None else skips
+        self.emb = self._embed() if emb is None else emb  # (B, width)
 
     def _embed(self) -> Tensor:
         call = self.call

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from typing import Any
 
 from .cost import CallShape
 from .passes import UNetCall
@@ -18,10 +19,20 @@ class Run:
     """Follows the evaluations of one run.
 
     sigmas: the sampler's whole list. depth: how many full passes the adaptor looks back.
+    compile_settings: asked at each UNet call how to compile (see `compile.pass_parts`).
     """
 
-    def __init__(self, schedule: Schedule, window: Window, sigmas: list[float], depth: int, report: RunReport) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        window: Window,
+        sigmas: list[float],
+        depth: int,
+        report: RunReport,
+        compile_settings: Callable[[], dict[str, Any] | None],
+    ) -> None:
         self.report = report
+        self.compile_settings = compile_settings
         self.trace = Trace(depth)
         self._schedule = ScheduleRun(schedule, window, len(sigmas) - 1)
         self._sigmas = sigmas

@@ -16,11 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeGuard
 
+import torch
 from torch import Tensor
 
 from . import host
 from .act import UNetAct
 from .adaptor import Adaptor
+from .compile import pass_parts
 from .cost import CallShape
 from .cut import Cut, Geometry, Place, geometry_of, require_kept_blocks
 from .passes import UNetCall
@@ -61,7 +63,9 @@ def attach(model: host.ModelPatcher, config: ClockworkConfig) -> host.ModelPatch
     engine = Engine(config, geometry)
     patched.add_wrapper_with_key(host.WrappersMP.OUTER_SAMPLE, KEY, engine.outer_sample)
     patched.add_wrapper_with_key(host.WrappersMP.PREDICT_NOISE, KEY, engine.predict_noise)
-    patched.add_wrapper_with_key(host.WrappersMP.DIFFUSION_MODEL, KEY, engine.diffusion_model)
+    # Inside a compiled UNet, torch must step over what changes from one evaluation to the next (see `compile`).
+    unseen_by_torch_compile = torch.compiler.disable(engine.diffusion_model)
+    patched.add_wrapper_with_key(host.WrappersMP.DIFFUSION_MODEL, KEY, unseen_by_torch_compile)
     patched.set_attachments(KEY, engine.reports)
     return patched
 
@@ -132,11 +136,13 @@ class Engine:
         run: Run | None = call.transformer_options.get(KEY)
         if run is None or run.evaluation is None or not self._fits(unet):
             return call.run(forward)
-        streams = run.streams_of(call)
+        streams, parts = run.streams_of(call), pass_parts(run.compile_settings())
         if streams is None or self.config.schedule.always_full():
             run.record(Kind.FULL, CallShape.of(call), UNNAMED_STREAMS)
-            return call.run(forward)
-        act = UNetAct(run, run.evaluation, self.cut, self.geometry, self.config.adaptor, unet, forward, call, streams)
+            return parts.forward(call, forward)
+        act = UNetAct(
+            run, run.evaluation, self.cut, self.geometry, self.config.adaptor, unet, forward, parts, call, streams
+        )
         return act.output()
 
     def _fits(self, unet: object) -> TypeGuard[host.UNetModel]:
@@ -146,7 +152,14 @@ class Engine:
     def _new_run(self, guider, sigmas: list[float]) -> Run:
         report = self._new_report(guider.model_patcher.model, len(sigmas) - 1)
         config = self.config
-        return Run(config.schedule, config.window, sigmas, config.adaptor.depth, report)
+        return Run(
+            config.schedule,
+            config.window,
+            sigmas,
+            config.adaptor.depth,
+            report,
+            lambda: host.compile_settings(guider),
+        )
 
     def _new_report(self, base_model, steps: int) -> RunReport:
         return RunReport(

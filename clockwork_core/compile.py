@@ -1,0 +1,46 @@
+"""Clockwork under torch.compile.
+
+Seen from inside a compiled UNet, the schedule, the trace and the report are Python state that changes with each
+evaluation: torch would compile anew again and again, then give up. So our wrapper is no part of the user's graph
+(`runtime.Engine.diffusion_model`), and the passes are compiled here instead, as the user's own settings say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .passes import EAGER, Captured, PassParts, UNetCall, enter, forward_and_catch, leave
+
+_compiled: dict[str, PassParts] = {}
+
+
+def pass_parts(settings: dict[str, Any] | None) -> PassParts:
+    """The parts of both passes, compiled with these keywords of torch.compile; None stands for not at all."""
+    if settings is None:
+        return EAGER
+    key = repr(sorted(settings.items()))
+    if key not in _compiled:
+        _compiled[key] = _compile(settings)
+    return _compiled[key]
+
+
+def _compile(settings: dict[str, Any]) -> PassParts:
+    run_and_catch = torch.compile(forward_and_catch, **settings)
+
+    def forward_and_keep(
+        forward: Callable[..., Tensor], call: UNetCall, first_kept: int, streams: int
+    ) -> tuple[Tensor, Captured]:
+        output, captured = run_and_catch(forward, call, first_kept, streams)
+        # What a CUDA graph gives out is overwritten when it runs again.
+        return output, Captured(tuple(r_out.clone() for r_out in captured.r_out), captured.skip_shape)
+
+    return PassParts(
+        forward=torch.compile(UNetCall.run, **settings),
+        forward_and_catch=forward_and_keep,
+        enter=torch.compile(enter, **settings),
+        leave=torch.compile(leave, **settings),
+    )
