@@ -57,7 +57,8 @@ class UNetAct:
     def _full(self, reason: str | None = None) -> Tensor:
         self._record(Kind.FULL, reason)
         first_kept = self.geometry.blocks - self.cut.kept_blocks
-        output, captured = full_pass(self.forward, self.call, first_kept, len(self.streams), self.parts)
+        call = self.call.with_whole_control()
+        output, captured = full_pass(self.forward, call, first_kept, len(self.streams), self.parts)
         for stream, r_out in zip(self.streams, captured.r_out, strict=True):
             features = Remembered(self._signature, self._log_snr, r_out, captured.skip_shape)
             self.run.trace.remember(stream, features)

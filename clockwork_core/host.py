@@ -70,7 +70,7 @@ def check_host() -> None:
                 f"Clockwork does not know this version of ComfyUI: {function.__qualname__} takes {found}, "
                 f"but Clockwork was written for {expected}. Please update ComfyUI-Clockwork."
             )
-    for name in ("OUTER_SAMPLE", "PREDICT_NOISE", "DIFFUSION_MODEL"):
+    for name in ("OUTER_SAMPLE", "PREDICT_NOISE", "CALC_COND_BATCH", "DIFFUSION_MODEL"):
         if not hasattr(WrappersMP, name):
             raise ImportError(
                 f"Clockwork needs ComfyUI 0.3.75 or newer: this one has no {name} wrappers. Please update ComfyUI."

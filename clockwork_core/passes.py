@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from . import host
+from .control import whole_control
 from .cut import Cut, Geometry, Place
 
 
@@ -43,6 +44,10 @@ class UNetCall:
         if self.control is None:
             return self
         return replace(self, control={name: list(residuals) for name, residuals in self.control.items()})
+
+    def with_whole_control(self) -> UNetCall:
+        """A copy for a full pass, which needs the residuals of all blocks, and of this evaluation."""
+        return replace(self, control=whole_control(self.control))
 
     def run(self, forward: Callable[..., Tensor], transformer_options: dict[str, Any] | None = None) -> Tensor:
         """Call `forward` the way the host does, with other transformer options if some are given."""

@@ -46,6 +46,7 @@ class RunReport:
     """The record of one sampling run.
 
     blocks: output blocks of the UNet. peak_bytes: most memory that the trace held at once.
+    control_calls: how often ControlNets ran (FULL) and were spared (ADAPTOR). control_peak_bytes: what that took.
     latent_digest: of the run's result, to find the run that made a given latent.
     """
 
@@ -59,6 +60,8 @@ class RunReport:
     evaluations: list[Evaluation] = field(default_factory=list)
     shapes: dict[Kind, Counter[CallShape]] = field(default_factory=lambda: {kind: Counter() for kind in Kind})
     peak_bytes: int = 0
+    control_calls: Counter[Kind] = field(default_factory=Counter)
+    control_peak_bytes: int = 0
     finished: bool = False
     latent_digest: str | None = None
 
@@ -122,6 +125,9 @@ class RunReport:
             "seconds_per_full_evaluation": self.median_seconds(Kind.FULL),
             "seconds_per_adaptor_evaluation": self.median_seconds(Kind.ADAPTOR),
             "trace_peak_bytes": self.peak_bytes,
+            "control_runs": self.control_calls[Kind.FULL],
+            "control_runs_spared": self.control_calls[Kind.ADAPTOR],
+            "control_peak_bytes": self.control_peak_bytes,
             "finished": self.finished,
             "per_evaluation": [
                 {
@@ -152,6 +158,8 @@ class RunReport:
             _compute_line(data),
             _time_line(data),
         ]
+        if spared := self.control_calls[Kind.ADAPTOR]:
+            lines.append(f"ControlNet: ran {self.control_calls[Kind.FULL]} times, was spared {spared} times")
         reasons = sum((evaluation.reasons for evaluation in self.evaluations), Counter())
         lines += [f"full although the schedule allowed the adaptor: {count} × {why}" for why, count in reasons.items()]
         if not self.finished:

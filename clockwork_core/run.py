@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from .control import ControlMemory
 from .cost import CallShape
 from .passes import UNetCall
 from .report import Evaluation, RunReport
@@ -19,6 +20,7 @@ class Run:
     """Follows the evaluations of one run.
 
     sigmas: the sampler's whole list. depth: how many full passes the adaptor looks back.
+    controls: None if ControlNets run on each evaluation.
     compile_settings: asked at each UNet call how to compile (see `compile.pass_parts`).
     """
 
@@ -29,9 +31,11 @@ class Run:
         sigmas: list[float],
         depth: int,
         report: RunReport,
+        controls: ControlMemory | None,
         compile_settings: Callable[[], dict[str, Any] | None],
     ) -> None:
         self.report = report
+        self.controls = controls
         self.compile_settings = compile_settings
         self.trace = Trace(depth)
         self._schedule = ScheduleRun(schedule, window, len(sigmas) - 1)
@@ -58,16 +62,21 @@ class Run:
         step = step_of(sigma, self._sigmas)
         if self.evaluation is not None and step < self.evaluation.step - 1:
             # A sampler that restarts from more noise: what is remembered belongs to another part of the run.
-            self.trace.clear()
+            self._forget()
         index = len(self.report.evaluations)
         self.report.evaluations.append(Evaluation(index, step, sigma, self._schedule.next(step)))
         self._seen_streams.clear()
+        if self.controls is not None:
+            self.controls.begin_evaluation()
 
     def end(self) -> None:
         """Forget everything but the report."""
         self._end_evaluation()
         self.report.peak_bytes = self.trace.peak_bytes
-        self.trace.clear()
+        if self.controls is not None:
+            self.report.control_peak_bytes = self.controls.peak_bytes
+            self.report.control_calls = self.controls.calls
+        self._forget()
 
     def streams_of(self, call: UNetCall) -> list[Hashable] | None:
         """A key for each conditioning in the batch, in order; None if the host does not name them.
@@ -87,6 +96,11 @@ class Run:
             streams.append((*stream, self._seen_streams[stream]))
             self._seen_streams[stream] += 1
         return streams
+
+    def _forget(self) -> None:
+        self.trace.clear()
+        if self.controls is not None:
+            self.controls.clear()
 
     def _end_evaluation(self) -> None:
         now = time.perf_counter()

@@ -1,9 +1,10 @@
 """The run: from the sampler's start to its end, one tick per evaluation, full or high-res pass at each UNet call.
 
-Everything hangs on three wrappers that the host calls for a patched model:
+Everything hangs on four wrappers that the host calls for a patched model:
 
     OUTER_SAMPLE     begins a run, and ends it whatever happens
     PREDICT_NOISE    one evaluation: the schedule ticks once
+    CALC_COND_BATCH  the conditionings of an evaluation: on adaptor evaluations ControlNets need not run
     DIFFUSION_MODEL  one call of the UNet: act
 
 The engine that owns the wrappers never changes; all that changes belongs to a `Run`, which ends with its run.
@@ -23,6 +24,7 @@ from . import host
 from .act import UNetAct
 from .adaptor import Adaptor
 from .compile import pass_parts
+from .control import ControlMemory, with_reusing_controls
 from .cost import CallShape
 from .cut import Cut, Geometry, Place, geometry_of, require_kept_blocks
 from .passes import UNetCall
@@ -38,13 +40,14 @@ UNNAMED_STREAMS = "the host did not name the conditionings in the batch"
 class ClockworkConfig:
     """What the user asked for; shared by all runs of a patched model.
 
-    kept_blocks: output blocks of the high-res part.
+    kept_blocks: output blocks of the high-res part. reuse_control: whether ControlNets rest on adaptor evaluations.
     """
 
     schedule: Schedule
     kept_blocks: int
     adaptor: Adaptor
     window: Window
+    reuse_control: bool = True
 
 
 def attach(model: host.ModelPatcher, config: ClockworkConfig) -> host.ModelPatcher:
@@ -63,6 +66,8 @@ def attach(model: host.ModelPatcher, config: ClockworkConfig) -> host.ModelPatch
     engine = Engine(config, geometry)
     patched.add_wrapper_with_key(host.WrappersMP.OUTER_SAMPLE, KEY, engine.outer_sample)
     patched.add_wrapper_with_key(host.WrappersMP.PREDICT_NOISE, KEY, engine.predict_noise)
+    if config.reuse_control and not config.schedule.always_full():
+        patched.add_wrapper_with_key(host.WrappersMP.CALC_COND_BATCH, KEY, engine.calc_cond_batch)
     # Inside a compiled UNet, torch must step over what changes from one evaluation to the next (see `compile`).
     unseen_by_torch_compile = torch.compiler.disable(engine.diffusion_model)
     patched.add_wrapper_with_key(host.WrappersMP.DIFFUSION_MODEL, KEY, unseen_by_torch_compile)
@@ -76,6 +81,7 @@ def detach(model: host.ModelPatcher) -> host.ModelPatcher:
     for kind in (
         host.WrappersMP.OUTER_SAMPLE,
         host.WrappersMP.PREDICT_NOISE,
+        host.WrappersMP.CALC_COND_BATCH,
         host.WrappersMP.DIFFUSION_MODEL,
     ):
         plain.remove_wrappers_with_key(kind, KEY)
@@ -123,6 +129,15 @@ class Engine:
             run.begin_evaluation(float(timestep.max()))
         return executor(*args, **kwargs)
 
+    def calc_cond_batch(
+        self, executor: host.WrapperExecutor, model, conds, x_in: Tensor, timestep: Tensor, model_options: dict
+    ) -> list[Tensor]:
+        """Wraps the function of that name: the UNet calls for some conditionings, with their ControlNets."""
+        run: Run | None = model_options.get("transformer_options", {}).get(KEY)
+        if run is not None and run.evaluation is not None and run.controls is not None:
+            conds = with_reusing_controls(conds, run.controls, run.evaluation.planned)
+        return executor(model, conds, x_in, timestep, model_options)
+
     def diffusion_model(self, executor: host.WrapperExecutor, *args, **kwargs) -> Tensor:
         """Wraps UNetModel._forward: one call of the UNet, which may hold several streams."""
 
@@ -135,11 +150,11 @@ class Engine:
     def _act(self, unet: object, forward: Callable[..., Tensor], call: UNetCall) -> Tensor:
         run: Run | None = call.transformer_options.get(KEY)
         if run is None or run.evaluation is None or not self._fits(unet):
-            return call.run(forward)
+            return call.with_whole_control().run(forward)
         streams, parts = run.streams_of(call), pass_parts(run.compile_settings())
         if streams is None or self.config.schedule.always_full():
             run.record(Kind.FULL, CallShape.of(call), UNNAMED_STREAMS)
-            return parts.forward(call, forward)
+            return parts.forward(call.with_whole_control(), forward)
         act = UNetAct(
             run, run.evaluation, self.cut, self.geometry, self.config.adaptor, unet, forward, parts, call, streams
         )
@@ -158,6 +173,7 @@ class Engine:
             sigmas,
             config.adaptor.depth,
             report,
+            ControlMemory(self.cut, self.geometry.blocks) if config.reuse_control else None,
             lambda: host.compile_settings(guider),
         )
 

@@ -70,18 +70,35 @@ class ClockworkApply(io.ComfyNode):
                     optional=True,
                     tooltip="What stands in for the skipped part; without one, a copy of the last full pass.",
                 ),
+                io.Boolean.Input(
+                    "reuse_control",
+                    default=True,
+                    optional=True,
+                    tooltip="Where only the cheap part runs, ControlNets do not run either: their last result is used "
+                    "again. Off: they run on every evaluation, slower and closer to the original.",
+                ),
             ],
             outputs=[io.Model.Output(tooltip="The model, patched; the input stays as it was.")],
         )
 
     @classmethod
     def execute(
-        cls, model, clock, cut, kept_blocks, start_percent, end_percent, schedule=None, adaptor=None
+        cls,
+        model,
+        clock,
+        cut,
+        kept_blocks,
+        start_percent,
+        end_percent,
+        schedule=None,
+        adaptor=None,
+        reuse_control=True,
     ) -> io.NodeOutput:
         config = ClockworkConfig(
             schedule=schedule or EveryN(clock),
             kept_blocks=choose_kept_blocks(geometry_of(model), cut, kept_blocks),
             adaptor=adaptor or Identity(),
             window=Window(start_percent, end_percent),
+            reuse_control=reuse_control,
         )
         return io.NodeOutput(attach(model, config))

@@ -17,6 +17,7 @@ from clockwork_pack.nodes.report import NO_CLOCKWORK, NO_DATA, ClockworkReport
 from clockwork_pack.nodes.schedule import ClockworkSchedule
 
 DEFAULTS = {"clock": 2, "cut": "stage 1", "kept_blocks": 3, "start_percent": 0.0, "end_percent": 1.0}
+OPTIONAL_DEFAULTS = {"reuse_control": True}
 SCHEDULE_DEFAULTS = {
     "mode": "every N",
     "clock": 2,
@@ -38,6 +39,7 @@ CONTRACT = {
             "end_percent": "FLOAT",
             "schedule": "CLOCKWORK_SCHEDULE",
             "adaptor": "CLOCKWORK_ADAPTOR",
+            "reuse_control": "BOOLEAN",
         },
         ["MODEL"],
     ),
@@ -88,7 +90,7 @@ class TestContract:
 
     def test_defaults(self):
         defaults = {each.id: each.default for each in ClockworkApply.define_schema().inputs if hasattr(each, "default")}
-        assert defaults == DEFAULTS
+        assert defaults == {**DEFAULTS, **OPTIONAL_DEFAULTS}
         clock = next(each for each in ClockworkApply.define_schema().inputs if each.id == "clock")
         assert isinstance(clock, io.Int.Input)
         assert (clock.min, clock.max) == (1, 64)
