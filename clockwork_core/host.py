@@ -1,4 +1,4 @@
-"""The few things that we rely on in ComfyUI, in one place, checked when the pack is loaded.
+"""The few things that we rely on in ComfyUI, in one place; `contract` checks that they do what we think.
 
 No other module of the core but this one and `runtime` imports `comfy`.
 """
@@ -30,6 +30,7 @@ SpatialTransformer = comfy.ldm.modules.attention.SpatialTransformer
 
 apply_control = openaimodel.apply_control
 forward_timestep_embed = openaimodel.forward_timestep_embed
+plain_operations = comfy.ops.disable_weight_init
 create_model_options_clone = comfy.model_patcher.create_model_options_clone
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "WrapperExecutor",
     "WrappersMP",
     "apply_control",
+    "changed_functions",
     "compile_settings",
     "create_model_options_clone",
     "diffusion_model_of",
@@ -49,6 +51,7 @@ __all__ = [
     "forward_timestep_embed",
     "meta_unet",
     "plain_attention",
+    "plain_operations",
     "run_value",
     "timestep_embedding",
 ]
@@ -61,15 +64,18 @@ _EXPECTED_PARAMETERS: dict[Callable, tuple[str, ...]] = {
 }
 
 
-def check_host() -> None:
-    """Raise ImportError with a sentence if this ComfyUI is not the one that the engine was written against."""
+def changed_functions() -> list[str]:
+    """Which functions that the engine calls take other parameters in this ComfyUI than it was written for."""
+    changed = []
     for function, expected in _EXPECTED_PARAMETERS.items():
         found = tuple(inspect.signature(function).parameters)
         if found[: len(expected)] != expected:
-            raise ImportError(
-                f"Clockwork does not know this version of ComfyUI: {function.__qualname__} takes {found}, "
-                f"but Clockwork was written for {expected}. Please update ComfyUI-Clockwork."
-            )
+            changed.append(f"{function.__qualname__} takes {', '.join(found)}, but {', '.join(expected)} was expected")
+    return changed
+
+
+def require_wrappers() -> None:
+    """Raise ImportError with a sentence if this ComfyUI is too old for the wrappers that the engine hangs on."""
     for name in ("OUTER_SAMPLE", "PREDICT_NOISE", "CALC_COND_BATCH", "DIFFUSION_MODEL"):
         if not hasattr(WrappersMP, name):
             raise ImportError(
@@ -77,7 +83,7 @@ def check_host() -> None:
             )
 
 
-check_host()
+require_wrappers()
 
 
 def diffusion_model_of(model: ModelPatcher) -> torch.nn.Module:
@@ -120,7 +126,7 @@ def run_value(guider: Any, key: str, value: object) -> Iterator[None]:
 def meta_unet(unet_config: dict) -> UNetModel:
     """A UNet of the same geometry without memory for its weights, in float32."""
     config = {**unet_config, "dtype": torch.float32, "device": "meta"}
-    return UNetModel(**config, operations=comfy.ops.disable_weight_init)
+    return UNetModel(**config, operations=plain_operations)
 
 
 def plain_attention(_function: Callable, *args: Any, **kwargs: Any) -> torch.Tensor:

@@ -24,6 +24,7 @@ from . import host
 from .act import UNetAct
 from .adaptor import Adaptor
 from .compile import pass_parts
+from .contract import breach
 from .control import ControlMemory, with_reusing_controls
 from .cost import CallShape
 from .cut import Cut, Geometry, Place, geometry_of, require_kept_blocks
@@ -152,8 +153,8 @@ class Engine:
         if run is None or run.evaluation is None or not self._fits(unet):
             return call.with_whole_control().run(forward)
         streams, parts = run.streams_of(call), pass_parts(run.compile_settings())
-        if streams is None or self.config.schedule.always_full():
-            run.record(Kind.FULL, CallShape.of(call), UNNAMED_STREAMS)
+        if streams is None or breach() is not None or self.config.schedule.always_full():
+            run.record(Kind.FULL, CallShape.of(call), breach() or UNNAMED_STREAMS)
             return parts.forward(call.with_whole_control(), forward)
         act = UNetAct(
             run, run.evaluation, self.cut, self.geometry, self.config.adaptor, unet, forward, parts, call, streams

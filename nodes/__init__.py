@@ -2,6 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from ..clockwork_core.contract import breach
 from .apply import ClockworkApply
 from .demo import ClockworkLoadDemoModel
 from .report import ClockworkReport
@@ -19,4 +20,6 @@ class ClockworkExtension(ComfyExtension):
     """What the host asks for our nodes."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        # Asked here so that the log tells of it at the start, not in the middle of somebody's work.
+        breach()
         return NODES
