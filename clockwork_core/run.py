@@ -50,6 +50,7 @@ class Run:
             self.trace.clear()
         index = len(self.report.evaluations)
         self.report.evaluations.append(Evaluation(index, step, sigma, self._schedule.next(step)))
+        self.trace.begin_evaluation()
         self._seen_streams.clear()
 
     def end(self) -> None:
