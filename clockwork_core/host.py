@@ -32,6 +32,7 @@ forward_timestep_embed = openaimodel.forward_timestep_embed
 create_model_options_clone = comfy.model_patcher.create_model_options_clone
 
 __all__ = [
+    "USED_WRAPPERS",
     "Downsample",
     "ModelPatcher",
     "ResBlock",
@@ -68,7 +69,7 @@ def check_host() -> None:
                 f"Clockwork does not know this version of ComfyUI: {function.__qualname__} takes {found}, "
                 f"but Clockwork was written for {expected}. Please update ComfyUI-Clockwork."
             )
-    for name in ("OUTER_SAMPLE", "PREDICT_NOISE", "DIFFUSION_MODEL"):
+    for name in ("OUTER_SAMPLE", "PREDICT_NOISE", "CALC_COND_BATCH", "DIFFUSION_MODEL"):
         if not hasattr(WrappersMP, name):
             raise ImportError(
                 f"Clockwork needs ComfyUI 0.3.75 or newer: this one has no {name} wrappers. Please update ComfyUI."
@@ -76,6 +77,14 @@ def check_host() -> None:
 
 
 check_host()
+
+
+USED_WRAPPERS = (
+    WrappersMP.OUTER_SAMPLE,
+    WrappersMP.PREDICT_NOISE,
+    WrappersMP.CALC_COND_BATCH,
+    WrappersMP.DIFFUSION_MODEL,
+)
 
 
 def diffusion_model_of(model: ModelPatcher) -> torch.nn.Module:

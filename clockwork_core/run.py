@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 
 from .cost import CallShape
 from .passes import UNetCall
@@ -26,6 +27,7 @@ class Run:
         self._schedule = ScheduleRun(schedule, window, len(sigmas) - 1)
         self._sigmas = sigmas
         self._seen_streams: Counter[Hashable] = Counter()
+        self._last_failed = False
         self._begun = 0.0
 
     @property
@@ -41,7 +43,31 @@ class Run:
         if reason is not None and evaluation.planned is not kind:
             evaluation.reasons[reason] += 1
 
-    def begin_evaluation(self, sigma: float) -> None:
+    @contextmanager
+    def evaluating(self, sigma: float) -> Iterator[None]:
+        """One evaluation, for the length of the block; one that failed and is tried again is not a new one."""
+        is_retry = self._last_failed and self.evaluation is not None and self.evaluation.sigma == sigma
+        if not is_retry:
+            self._begin_evaluation(sigma)
+        self._seen_streams.clear()
+        self._last_failed = True
+        yield
+        self._last_failed = False
+
+    @contextmanager
+    def attempting(self) -> Iterator[None]:
+        """Streams that were counted inside the block count as unseen if it fails.
+
+        Whoever catches the error may evaluate the same conditionings again, split where memory ran out.
+        """
+        seen_before = self._seen_streams.copy()
+        try:
+            yield
+        except BaseException:
+            self._seen_streams = seen_before
+            raise
+
+    def _begin_evaluation(self, sigma: float) -> None:
         """Tick the schedule once."""
         self._end_evaluation()
         step = step_of(sigma, self._sigmas)
@@ -51,7 +77,6 @@ class Run:
         index = len(self.report.evaluations)
         self.report.evaluations.append(Evaluation(index, step, sigma, self._schedule.next(step)))
         self.trace.begin_evaluation()
-        self._seen_streams.clear()
 
     def end(self) -> None:
         """Forget everything but the report."""

@@ -1,9 +1,10 @@
 """The run: from the sampler's start to its end, one tick per evaluation, full or high-res pass at each UNet call.
 
-Everything hangs on three wrappers that the host calls for a patched model:
+Everything hangs on four wrappers that the host calls for a patched model:
 
     OUTER_SAMPLE     begins a run, and ends it whatever happens
     PREDICT_NOISE    one evaluation: the schedule ticks once
+    CALC_COND_BATCH  a set of conditionings; when it fails it may be tried again
     DIFFUSION_MODEL  one call of the UNet: act
 
 The engine that owns the wrappers never changes; all that changes belongs to a `Run`, which ends with its run.
@@ -59,9 +60,8 @@ def attach(model: host.ModelPatcher, config: ClockworkConfig) -> host.ModelPatch
         )
     patched = detach(model)
     engine = Engine(config, geometry)
-    patched.add_wrapper_with_key(host.WrappersMP.OUTER_SAMPLE, KEY, engine.outer_sample)
-    patched.add_wrapper_with_key(host.WrappersMP.PREDICT_NOISE, KEY, engine.predict_noise)
-    patched.add_wrapper_with_key(host.WrappersMP.DIFFUSION_MODEL, KEY, engine.diffusion_model)
+    for kind, wrapper in engine.wrappers().items():
+        patched.add_wrapper_with_key(kind, KEY, wrapper)
     patched.set_attachments(KEY, engine.reports)
     return patched
 
@@ -69,11 +69,7 @@ def attach(model: host.ModelPatcher, config: ClockworkConfig) -> host.ModelPatch
 def detach(model: host.ModelPatcher) -> host.ModelPatcher:
     """A clone of `model` without Clockwork."""
     plain = model.clone()
-    for kind in (
-        host.WrappersMP.OUTER_SAMPLE,
-        host.WrappersMP.PREDICT_NOISE,
-        host.WrappersMP.DIFFUSION_MODEL,
-    ):
+    for kind in host.USED_WRAPPERS:
         plain.remove_wrappers_with_key(kind, KEY)
     plain.remove_attachments(KEY)
     return plain
@@ -105,6 +101,15 @@ class Engine:
             run.report.finished = True
             return output
         finally:
+    def wrappers(self) -> dict[str, Callable]:
+        """What to add to a ModelPatcher, by the host's name of the place."""
+        return {
+            host.WrappersMP.OUTER_SAMPLE: self.outer_sample,
+            host.WrappersMP.PREDICT_NOISE: self.predict_noise,
+            host.WrappersMP.CALC_COND_BATCH: self.calc_cond_batch,
+            host.WrappersMP.DIFFUSION_MODEL: self.diffusion_model,
+        }
+
             run.end()
             self.reports.add(run.report)
             logging.info("[Clockwork] %s", run.report.headline())
@@ -113,11 +118,24 @@ class Engine:
         """Wraps CFGGuider.predict_noise(x, timestep, model_options, seed): one evaluation."""
         timestep = args[1] if len(args) > 1 else kwargs["timestep"]
         model_options = args[2] if len(args) > 2 else kwargs.get("model_options", {})
-        run: Run | None = model_options.get("transformer_options", {}).get(KEY)
-        if run is not None:
-            # Samplers read their sigmas back each step anyway, so this costs a GPU no extra wait.
-            run.begin_evaluation(float(timestep.max()))
-        return executor(*args, **kwargs)
+        run = _run_in(model_options)
+        if run is None:
+            return executor(*args, **kwargs)
+        # Samplers read their sigmas back each step anyway, so this costs a GPU no extra wait.
+        with run.evaluating(float(timestep.max())):
+            return executor(*args, **kwargs)
+
+    def calc_cond_batch(self, executor: host.WrapperExecutor, *args, **kwargs) -> list[Tensor]:
+        """Wraps calc_cond_batch(model, conds, x, timestep, model_options): all UNet calls for some conditionings."""
+        run = _run_in(args[4] if len(args) > 4 else kwargs.get("model_options", {}))
+        if run is None:
+            return executor(*args, **kwargs)
+
+        def innermost(*args, **kwargs) -> list[Tensor]:
+            with run.attempting():
+                return executor.original(*args, **kwargs)
+
+        return host.execute_around(executor, innermost, *args, **kwargs)
 
     def diffusion_model(self, executor: host.WrapperExecutor, *args, **kwargs) -> Tensor:
         """Wraps UNetModel._forward: one call of the UNet, which may hold several streams."""
@@ -132,12 +150,15 @@ class Engine:
         run: Run | None = call.transformer_options.get(KEY)
         if run is None or run.evaluation is None or not self._fits(unet):
             return call.run(forward)
-        streams = run.streams_of(call)
-        if streams is None or self.config.schedule.always_full():
-            run.record(Kind.FULL, CallShape.of(call), UNNAMED_STREAMS)
-            return call.run(forward)
-        act = UNetAct(run, run.evaluation, self.cut, self.geometry, self.config.adaptor, unet, forward, call, streams)
-        return act.output()
+        with run.attempting():
+            streams = run.streams_of(call)
+            if streams is None or self.config.schedule.always_full():
+                output = call.run(forward)
+                run.record(Kind.FULL, CallShape.of(call), UNNAMED_STREAMS)
+                return output
+            adaptor = self.config.adaptor
+            act = UNetAct(run, run.evaluation, self.cut, self.geometry, adaptor, unet, forward, call, streams)
+            return act.output()
 
     def _fits(self, unet: object) -> TypeGuard[host.UNetModel]:
         """Guiders may evaluate a second model with the first one's options; that one is left alone."""
@@ -158,3 +179,8 @@ class Engine:
             adaptor=self.config.adaptor.name,
             steps=steps,
         )
+
+
+def _run_in(model_options: dict) -> Run | None:
+    """The run that the options belong to, if any."""
+    return model_options.get("transformer_options", {}).get(KEY)
