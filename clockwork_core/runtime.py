@@ -22,8 +22,9 @@ from torch import Tensor
 from . import host
 from .act import UNetAct
 from .adaptor import Adaptor
+from .checks import shown
 from .cost import CallShape
-from .cut import Cut, Geometry, Place, geometry_of, require_kept_blocks
+from .cut import Cut, Geometry, Place, geometry_of, require_kept_blocks, require_model
 from .passes import UNetCall
 from .report import ReportHistory, RunReport, digest_of
 from .run import Run
@@ -38,12 +39,19 @@ class ClockworkConfig:
     """What the user asked for; shared by all runs of a patched model.
 
     kept_blocks: output blocks of the high-res part.
+    Raises ValueError, naming the value, if the schedule or the adaptor is none.
     """
 
     schedule: Schedule
     kept_blocks: int
     adaptor: Adaptor
     window: Window
+
+    def __post_init__(self) -> None:
+        for name, kind in (("schedule", Schedule), ("adaptor", Adaptor)):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise ValueError(f"{name} is {shown(value)}, but must come from a Clockwork node that gives one out.")
 
 
 def attach(model: host.ModelPatcher, config: ClockworkConfig) -> host.ModelPatcher:
@@ -76,7 +84,11 @@ def detach(model: host.ModelPatcher) -> host.ModelPatcher:
 
 
 def reports_of(model: host.ModelPatcher) -> ReportHistory | None:
-    """The reports of a patched model's runs, or None if it has no Clockwork."""
+    """The reports of a patched model's runs, or None if it has no Clockwork.
+
+    Raises ValueError if `model` is no MODEL.
+    """
+    require_model(model)
     return model.get_attachment(KEY)
 
 
@@ -88,6 +100,15 @@ class Engine:
         self.geometry = geometry
         self.cut = Cut(config.kept_blocks, config.adaptor.place)
         self.reports = ReportHistory()
+
+    def wrappers(self) -> dict[str, Callable]:
+        """What to add to a ModelPatcher, by the host's name of the place."""
+        return {
+            host.WrappersMP.OUTER_SAMPLE: self.outer_sample,
+            host.WrappersMP.PREDICT_NOISE: self.predict_noise,
+            host.WrappersMP.CALC_COND_BATCH: self.calc_cond_batch,
+            host.WrappersMP.DIFFUSION_MODEL: self.diffusion_model,
+        }
 
     def outer_sample(self, executor: host.WrapperExecutor, *args, **kwargs) -> Tensor:
         """Wraps CFGGuider.outer_sample(noise, latent_image, sampler, sigmas, …): one run."""
@@ -101,15 +122,6 @@ class Engine:
             run.report.finished = True
             return output
         finally:
-    def wrappers(self) -> dict[str, Callable]:
-        """What to add to a ModelPatcher, by the host's name of the place."""
-        return {
-            host.WrappersMP.OUTER_SAMPLE: self.outer_sample,
-            host.WrappersMP.PREDICT_NOISE: self.predict_noise,
-            host.WrappersMP.CALC_COND_BATCH: self.calc_cond_batch,
-            host.WrappersMP.DIFFUSION_MODEL: self.diffusion_model,
-        }
-
             run.end()
             self.reports.add(run.report)
             logging.info("[Clockwork] %s", run.report.headline())

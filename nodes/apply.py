@@ -79,9 +79,9 @@ class ClockworkApply(io.ComfyNode):
         cls, model, clock, cut, kept_blocks, start_percent, end_percent, schedule=None, adaptor=None
     ) -> io.NodeOutput:
         config = ClockworkConfig(
-            schedule=schedule or EveryN(clock),
+            schedule=EveryN(clock) if schedule is None else schedule,
             kept_blocks=choose_kept_blocks(geometry_of(model), cut, kept_blocks),
-            adaptor=adaptor or Identity(),
+            adaptor=Identity() if adaptor is None else adaptor,
             window=Window(start_percent, end_percent),
         )
         return io.NodeOutput(attach(model, config))
