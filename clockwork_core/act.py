@@ -55,13 +55,15 @@ class UNetAct:
             return self._full(RESIZED_INSIDE)
 
     def _full(self, reason: str | None = None) -> Tensor:
-        self._record(Kind.FULL, reason)
+        for stream in self.streams:
+            self.run.trace.make_room(stream, self._signature)
         first_kept = self.geometry.blocks - self.cut.kept_blocks
         call = self.call.with_whole_control()
         output, captured = full_pass(self.forward, call, first_kept, len(self.streams), self.parts)
         for stream, r_out in zip(self.streams, captured.r_out, strict=True):
             features = Remembered(self._signature, self._log_snr, r_out, captured.skip_shape)
             self.run.trace.remember(stream, features)
+        self._record(Kind.FULL, reason)
         return output
 
     def _high_res(self, remembered: list[list[Remembered]]) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -23,6 +23,7 @@ class Past:
     r_out: Tensor
 
 
+@runtime_checkable
 class Adaptor(Protocol):
     """phi of equation 3: r_out[t] from what is cheap to know.
 

@@ -76,26 +76,11 @@ class ControlMemory:
         self._cut = cut
         self._blocks = blocks
         self._remembered: dict[Hashable, _Remembered] = {}
-        self._seen: Counter[Hashable] = Counter()
         self.peak_bytes = 0
         self.calls: Counter[Kind] = Counter()  # FULL: a network ran. ADAPTOR: it was spared.
 
-    def begin_evaluation(self) -> None:
-        self._seen.clear()
-
     def clear(self) -> None:
         self._remembered.clear()
-
-    def key_of(self, transformer_options: dict[str, Any]) -> Hashable:
-        """Tells batches of conditionings apart, also where one comes again within an evaluation (SAG, PAG)."""
-        window = getattr(transformer_options.get("context_window"), "index_list", None)
-        batch = (
-            tuple(transformer_options.get("uuids", ())),
-            tuple(transformer_options.get("cond_or_uncond", ())),
-            None if window is None else tuple(window),
-        )
-        self._seen[batch] += 1
-        return (*batch, self._seen[batch])
 
     def remember(self, key: Hashable, shape: tuple[int, ...], activity: tuple[bool, ...], residuals: Residuals) -> None:
         kept = residuals_of_kept_blocks(residuals, self._cut, self._blocks)
@@ -109,13 +94,19 @@ class ControlMemory:
         return found.residuals if found is not None and fits else None
 
 
-class ReusingControl:
-    """Stands for a ControlNet (or a chain of them) in the conditionings, for one evaluation."""
+class RestingControl:
+    """Stands for a ControlNet (or a chain of them) in the conditionings, for one evaluation.
 
-    def __init__(self, control: Any, memory: ControlMemory, planned: Kind) -> None:
+    occurrence: tells batches of the same conditionings within an evaluation apart (SAG and PAG make such).
+    """
+
+    def __init__(
+        self, control: Any, memory: ControlMemory, planned: Kind, occurrence: Callable[[Hashable], Hashable]
+    ) -> None:
         self._control = control
         self._memory = memory
         self._planned = planned
+        self._occurrence = occurrence
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._control, name)
@@ -125,7 +116,8 @@ class ReusingControl:
     ) -> Residuals | None:
         """As the host's: residuals for latents x (B, C, H, W) at `timestep` (B,); deferred on adaptor evaluations."""
         memory = self._memory
-        key, shape, activity = memory.key_of(transformer_options), tuple(x.shape), activity_of(self._control, timestep)
+        key = self._occurrence(_batch_of(transformer_options))
+        shape, activity = tuple(x.shape), activity_of(self._control, timestep)
 
         def run_network() -> Residuals | None:
             residuals = self._control.get_control(x, timestep, cond, batched_number, transformer_options)
@@ -146,20 +138,33 @@ class ReusingControl:
         return DeferredControl(earlier, run_network_after_all)
 
 
-def with_reusing_controls(
-    conds: list[list[dict] | None], memory: ControlMemory, planned: Kind
+def with_resting_controls(
+    conds: list[list[dict] | None],
+    memory: ControlMemory,
+    planned: Kind,
+    occurrence: Callable[[Hashable], Hashable],
 ) -> list[list[dict] | None]:
-    """Copies of the conditionings (one list for each side) in which `ReusingControl` stands for each ControlNet.
+    """Copies of the conditionings (one list for each side) in which `RestingControl` stands for each ControlNet.
 
     Conditionings that share a ControlNet still do: the host batches only such together.
     """
-    stand_ins: dict[int, ReusingControl] = {}
-
-    def stand_in(control: Any) -> ReusingControl:
-        return stand_ins.setdefault(id(control), ReusingControl(control, memory, planned))
+    stand_ins: dict[int, RestingControl] = {}
 
     def copy(cond: dict) -> dict:
         control = cond.get("control")
-        return cond if control is None else {**cond, "control": stand_in(control)}
+        if control is None:
+            return cond
+        stand_in = stand_ins.setdefault(id(control), RestingControl(control, memory, planned, occurrence))
+        return {**cond, "control": stand_in}
 
     return [None if side is None else [copy(cond) for cond in side] for side in conds]
+
+
+def _batch_of(transformer_options: dict[str, Any]) -> Hashable:
+    """Which conditionings are evaluated together."""
+    window = getattr(transformer_options.get("context_window"), "index_list", None)
+    return (
+        tuple(transformer_options.get("uuids", ())),
+        tuple(transformer_options.get("cond_or_uncond", ())),
+        None if window is None else tuple(window),
+    )

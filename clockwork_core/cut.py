@@ -12,6 +12,7 @@ from enum import Enum
 import torch
 
 from . import host
+from .checks import require_text, require_whole_number, shown
 
 STAGES = {"stage 1": 1, "stage 2": 2}
 CUSTOM = "custom"
@@ -86,6 +87,7 @@ def geometry_of(model: host.ModelPatcher) -> Geometry:
 
     Raises ValueError, naming the model's class and what works, if it is not a UNet of the host.
     """
+    require_model(model)
     network = host.diffusion_model_of(model)
     if not isinstance(network, host.UNetModel):
         raise ValueError(
@@ -96,17 +98,24 @@ def geometry_of(model: host.ModelPatcher) -> Geometry:
     return Geometry.of(network)
 
 
+def require_model(model: object) -> None:
+    """Raise ValueError unless `model` is what the host calls a MODEL."""
+    if not isinstance(model, host.ModelPatcher):
+        raise ValueError(f"model is {shown(model)}, but must be a MODEL, as a loader of ComfyUI gives it out.")
+
+
 def choose_kept_blocks(geometry: Geometry, choice: str, kept_blocks: int) -> int:
     """How many output blocks to keep, as the node's widgets say.
 
     choice: one of CUT_CHOICES; `kept_blocks` is used with "custom" only.
     Raises ValueError naming the bad value and the valid ones.
     """
+    require_text("cut", choice)
     if choice == CUSTOM:
         require_kept_blocks(geometry, kept_blocks)
         return kept_blocks
     if choice not in STAGES:
-        raise ValueError(f"cut is {choice!r}, but must be one of {', '.join(CUT_CHOICES)}.")
+        raise ValueError(f"cut is {shown(choice)}, but must be one of {', '.join(CUT_CHOICES)}.")
     level = STAGES[choice]
     if level >= geometry.levels:
         valid = [name for name, stage in STAGES.items() if stage < geometry.levels]
@@ -119,9 +128,10 @@ def choose_kept_blocks(geometry: Geometry, choice: str, kept_blocks: int) -> int
 
 def require_kept_blocks(geometry: Geometry, kept_blocks: int) -> None:
     """Raise ValueError unless `kept_blocks` leaves at least one block on each side of the cut."""
+    require_whole_number("kept_blocks", kept_blocks)
     if not 1 <= kept_blocks < geometry.blocks:
         raise ValueError(
-            f"kept_blocks is {kept_blocks}, but this UNet has {geometry.blocks} output blocks: "
+            f"kept_blocks is {shown(kept_blocks)}, but this UNet has {geometry.blocks} output blocks: "
             f"choose 1 to {geometry.blocks - 1}."
         )
 

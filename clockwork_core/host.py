@@ -34,6 +34,7 @@ plain_operations = comfy.ops.disable_weight_init
 create_model_options_clone = comfy.model_patcher.create_model_options_clone
 
 __all__ = [
+    "USED_WRAPPERS",
     "Downsample",
     "ModelPatcher",
     "ResBlock",
@@ -84,6 +85,14 @@ def require_wrappers() -> None:
 
 
 require_wrappers()
+
+
+USED_WRAPPERS = (
+    WrappersMP.OUTER_SAMPLE,
+    WrappersMP.PREDICT_NOISE,
+    WrappersMP.CALC_COND_BATCH,
+    WrappersMP.DIFFUSION_MODEL,
+)
 
 
 def diffusion_model_of(model: ModelPatcher) -> torch.nn.Module:

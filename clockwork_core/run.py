@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from .control import ControlMemory
+from .control import ControlMemory, with_resting_controls
 from .cost import CallShape
 from .passes import UNetCall
 from .report import Evaluation, RunReport
@@ -40,7 +41,8 @@ class Run:
         self.trace = Trace(depth)
         self._schedule = ScheduleRun(schedule, window, len(sigmas) - 1)
         self._sigmas = sigmas
-        self._seen_streams: Counter[Hashable] = Counter()
+        self._seen: Counter[Hashable] = Counter()
+        self._last_failed = False
         self._begun = 0.0
 
     @property
@@ -56,7 +58,31 @@ class Run:
         if reason is not None and evaluation.planned is not kind:
             evaluation.reasons[reason] += 1
 
-    def begin_evaluation(self, sigma: float) -> None:
+    @contextmanager
+    def evaluating(self, sigma: float) -> Iterator[None]:
+        """One evaluation, for the length of the block; one that failed and is tried again is not a new one."""
+        is_retry = self._last_failed and self.evaluation is not None and self.evaluation.sigma == sigma
+        if not is_retry:
+            self._begin_evaluation(sigma)
+        self._seen.clear()
+        self._last_failed = True
+        yield
+        self._last_failed = False
+
+    @contextmanager
+    def attempting(self) -> Iterator[None]:
+        """Streams that were counted inside the block count as unseen if it fails.
+
+        Whoever catches the error may evaluate the same conditionings again, split where memory ran out.
+        """
+        seen_before = self._seen.copy()
+        try:
+            yield
+        except BaseException:
+            self._seen = seen_before
+            raise
+
+    def _begin_evaluation(self, sigma: float) -> None:
         """Tick the schedule once."""
         self._end_evaluation()
         step = step_of(sigma, self._sigmas)
@@ -65,9 +91,7 @@ class Run:
             self._forget()
         index = len(self.report.evaluations)
         self.report.evaluations.append(Evaluation(index, step, sigma, self._schedule.next(step)))
-        self._seen_streams.clear()
-        if self.controls is not None:
-            self.controls.begin_evaluation()
+        self.trace.begin_evaluation()
 
     def end(self) -> None:
         """Forget everything but the report."""
@@ -90,12 +114,19 @@ class Run:
         if not uuids or not sides or len(uuids) != len(sides) or call.x.shape[0] % len(uuids):
             return None
         window = getattr(options.get("context_window"), "index_list", None)
-        streams: list[Hashable] = []
-        for uuid, side in zip(uuids, sides, strict=True):
-            stream = (uuid, side, None if window is None else tuple(window))
-            streams.append((*stream, self._seen_streams[stream]))
-            self._seen_streams[stream] += 1
-        return streams
+        window = None if window is None else tuple(window)
+        return [self.occurrence((uuid, side, window)) for uuid, side in zip(uuids, sides, strict=True)]
+
+    def with_resting_controls(self, conds: list[list[dict] | None]) -> list[list[dict] | None]:
+        """The conditionings, with ControlNets that rest on adaptor evaluations if they may."""
+        if self.controls is None or self.evaluation is None:
+            return conds
+        return with_resting_controls(conds, self.controls, self.evaluation.planned, self.occurrence)
+
+    def occurrence(self, key: Hashable) -> Hashable:
+        """The key with the number of times that it was seen in this evaluation."""
+        self._seen[key] += 1
+        return key, self._seen[key]
 
     def _forget(self) -> None:
         self.trace.clear()

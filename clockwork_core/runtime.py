@@ -4,7 +4,7 @@ Everything hangs on four wrappers that the host calls for a patched model:
 
     OUTER_SAMPLE     begins a run, and ends it whatever happens
     PREDICT_NOISE    one evaluation: the schedule ticks once
-    CALC_COND_BATCH  the conditionings of an evaluation: on adaptor evaluations ControlNets need not run
+    CALC_COND_BATCH  a set of conditionings with their ControlNets; when it fails it may be tried again
     DIFFUSION_MODEL  one call of the UNet: act
 
 The engine that owns the wrappers never changes; all that changes belongs to a `Run`, which ends with its run.
@@ -23,11 +23,12 @@ from torch import Tensor
 from . import host
 from .act import UNetAct
 from .adaptor import Adaptor
+from .checks import shown
 from .compile import pass_parts
 from .contract import breach
-from .control import ControlMemory, with_reusing_controls
+from .control import ControlMemory
 from .cost import CallShape
-from .cut import Cut, Geometry, Place, geometry_of, require_kept_blocks
+from .cut import Cut, Geometry, Place, geometry_of, require_kept_blocks, require_model
 from .passes import UNetCall
 from .report import ReportHistory, RunReport, digest_of
 from .run import Run
@@ -42,6 +43,7 @@ class ClockworkConfig:
     """What the user asked for; shared by all runs of a patched model.
 
     kept_blocks: output blocks of the high-res part. reuse_control: whether ControlNets rest on adaptor evaluations.
+    Raises ValueError, naming the value, if the schedule or the adaptor is none.
     """
 
     schedule: Schedule
@@ -49,6 +51,12 @@ class ClockworkConfig:
     adaptor: Adaptor
     window: Window
     reuse_control: bool = True
+
+    def __post_init__(self) -> None:
+        for name, kind in (("schedule", Schedule), ("adaptor", Adaptor)):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise ValueError(f"{name} is {shown(value)}, but must come from a Clockwork node that gives one out.")
 
 
 def attach(model: host.ModelPatcher, config: ClockworkConfig) -> host.ModelPatcher:
@@ -65,13 +73,8 @@ def attach(model: host.ModelPatcher, config: ClockworkConfig) -> host.ModelPatch
         )
     patched = detach(model)
     engine = Engine(config, geometry)
-    patched.add_wrapper_with_key(host.WrappersMP.OUTER_SAMPLE, KEY, engine.outer_sample)
-    patched.add_wrapper_with_key(host.WrappersMP.PREDICT_NOISE, KEY, engine.predict_noise)
-    if config.reuse_control and not config.schedule.always_full():
-        patched.add_wrapper_with_key(host.WrappersMP.CALC_COND_BATCH, KEY, engine.calc_cond_batch)
-    # Inside a compiled UNet, torch must step over what changes from one evaluation to the next (see `compile`).
-    unseen_by_torch_compile = torch.compiler.disable(engine.diffusion_model)
-    patched.add_wrapper_with_key(host.WrappersMP.DIFFUSION_MODEL, KEY, unseen_by_torch_compile)
+    for kind, wrapper in engine.wrappers().items():
+        patched.add_wrapper_with_key(kind, KEY, wrapper)
     patched.set_attachments(KEY, engine.reports)
     return patched
 
@@ -79,19 +82,18 @@ def attach(model: host.ModelPatcher, config: ClockworkConfig) -> host.ModelPatch
 def detach(model: host.ModelPatcher) -> host.ModelPatcher:
     """A clone of `model` without Clockwork."""
     plain = model.clone()
-    for kind in (
-        host.WrappersMP.OUTER_SAMPLE,
-        host.WrappersMP.PREDICT_NOISE,
-        host.WrappersMP.CALC_COND_BATCH,
-        host.WrappersMP.DIFFUSION_MODEL,
-    ):
+    for kind in host.USED_WRAPPERS:
         plain.remove_wrappers_with_key(kind, KEY)
     plain.remove_attachments(KEY)
     return plain
 
 
 def reports_of(model: host.ModelPatcher) -> ReportHistory | None:
-    """The reports of a patched model's runs, or None if it has no Clockwork."""
+    """The reports of a patched model's runs, or None if it has no Clockwork.
+
+    Raises ValueError if `model` is no MODEL.
+    """
+    require_model(model)
     return model.get_attachment(KEY)
 
 
@@ -103,6 +105,16 @@ class Engine:
         self.geometry = geometry
         self.cut = Cut(config.kept_blocks, config.adaptor.place)
         self.reports = ReportHistory()
+
+    def wrappers(self) -> dict[str, Callable]:
+        """What to add to a ModelPatcher, by the host's name of the place."""
+        return {
+            host.WrappersMP.OUTER_SAMPLE: self.outer_sample,
+            host.WrappersMP.PREDICT_NOISE: self.predict_noise,
+            host.WrappersMP.CALC_COND_BATCH: self.calc_cond_batch,
+            # In a compiled UNet, torch must step over what changes from one evaluation to the next (see `compile`).
+            host.WrappersMP.DIFFUSION_MODEL: torch.compiler.disable(self.diffusion_model),
+        }
 
     def outer_sample(self, executor: host.WrapperExecutor, *args, **kwargs) -> Tensor:
         """Wraps CFGGuider.outer_sample(noise, latent_image, sampler, sigmas, …): one run."""
@@ -124,20 +136,24 @@ class Engine:
         """Wraps CFGGuider.predict_noise(x, timestep, model_options, seed): one evaluation."""
         timestep = args[1] if len(args) > 1 else kwargs["timestep"]
         model_options = args[2] if len(args) > 2 else kwargs.get("model_options", {})
-        run: Run | None = model_options.get("transformer_options", {}).get(KEY)
-        if run is not None:
-            # Samplers read their sigmas back each step anyway, so this costs a GPU no extra wait.
-            run.begin_evaluation(float(timestep.max()))
-        return executor(*args, **kwargs)
+        run = _run_in(model_options)
+        if run is None:
+            return executor(*args, **kwargs)
+        # Samplers read their sigmas back each step anyway, so this costs a GPU no extra wait.
+        with run.evaluating(float(timestep.max())):
+            return executor(*args, **kwargs)
 
-    def calc_cond_batch(
-        self, executor: host.WrapperExecutor, model, conds, x_in: Tensor, timestep: Tensor, model_options: dict
-    ) -> list[Tensor]:
-        """Wraps the function of that name: the UNet calls for some conditionings, with their ControlNets."""
-        run: Run | None = model_options.get("transformer_options", {}).get(KEY)
-        if run is not None and run.evaluation is not None and run.controls is not None:
-            conds = with_reusing_controls(conds, run.controls, run.evaluation.planned)
-        return executor(model, conds, x_in, timestep, model_options)
+    def calc_cond_batch(self, executor: host.WrapperExecutor, *args, **kwargs) -> list[Tensor]:
+        """Wraps calc_cond_batch(model, conds, x, timestep, model_options): all UNet calls for some conditionings."""
+        run = _run_in(args[4] if len(args) > 4 else kwargs.get("model_options", {}))
+        if run is None or run.evaluation is None:
+            return executor(*args, **kwargs)
+
+        def innermost(model, conds, *args, **kwargs) -> list[Tensor]:
+            with run.attempting():
+                return executor.original(model, run.with_resting_controls(conds), *args, **kwargs)
+
+        return host.execute_around(executor, innermost, *args, **kwargs)
 
     def diffusion_model(self, executor: host.WrapperExecutor, *args, **kwargs) -> Tensor:
         """Wraps UNetModel._forward: one call of the UNet, which may hold several streams."""
@@ -152,14 +168,16 @@ class Engine:
         run: Run | None = call.transformer_options.get(KEY)
         if run is None or run.evaluation is None or not self._fits(unet):
             return call.with_whole_control().run(forward)
-        streams, parts = run.streams_of(call), pass_parts(run.compile_settings())
-        if streams is None or breach() is not None or self.config.schedule.always_full():
-            run.record(Kind.FULL, CallShape.of(call), breach() or UNNAMED_STREAMS)
-            return parts.forward(call.with_whole_control(), forward)
-        act = UNetAct(
-            run, run.evaluation, self.cut, self.geometry, self.config.adaptor, unet, forward, parts, call, streams
-        )
-        return act.output()
+        parts = pass_parts(run.compile_settings())
+        with run.attempting():
+            streams = run.streams_of(call)
+            if streams is None or breach() is not None or self.config.schedule.always_full():
+                output = parts.forward(call.with_whole_control(), forward)
+                run.record(Kind.FULL, CallShape.of(call), breach() or UNNAMED_STREAMS)
+                return output
+            adaptor = self.config.adaptor
+            act = UNetAct(run, run.evaluation, self.cut, self.geometry, adaptor, unet, forward, parts, call, streams)
+            return act.output()
 
     def _fits(self, unet: object) -> TypeGuard[host.UNetModel]:
         """Guiders may evaluate a second model with the first one's options; that one is left alone."""
@@ -188,3 +206,8 @@ class Engine:
             adaptor=self.config.adaptor.name,
             steps=steps,
         )
+
+
+def _run_in(model_options: dict) -> Run | None:
+    """The run that the options belong to, if any."""
+    return model_options.get("transformer_options", {}).get(KEY)

@@ -9,9 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from .checks import require_number, require_text, require_whole_number, shown
 
 MAX_CLOCK = 64
+# A longer list is cut short where people read it.
+SHOWN_ENTRIES = 32
 
 
 class Kind(str, Enum):
@@ -39,6 +43,7 @@ class Tick:
     first_in_step: bool
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """The rule C(t): a frozen description that many runs may share."""
 
@@ -63,11 +68,14 @@ class EveryN:
     offset: int = 0
 
     def __post_init__(self) -> None:
+        require_whole_number("clock", self.clock)
+        require_whole_number("offset", self.offset)
         if not 1 <= self.clock <= MAX_CLOCK:
-            raise ValueError(f"clock is {self.clock}, but must lie between 1 (always full) and {MAX_CLOCK}.")
+            raise ValueError(f"clock is {shown(self.clock)}, but must lie between 1 (always full) and {MAX_CLOCK}.")
         if not 0 <= self.offset < self.clock:
             raise ValueError(
-                f"offset is {self.offset}, but with clock {self.clock} it must lie between 0 and {self.clock - 1}."
+                f"offset is {shown(self.offset)}, but with clock {self.clock} "
+                f"it must lie between 0 and {self.clock - 1}."
             )
 
     def is_full(self, tick: Tick) -> bool:
@@ -87,17 +95,24 @@ class ExplicitList:
     pattern: str
 
     def __post_init__(self) -> None:
+        require_text("pattern", self.pattern)
         wrong = sorted(set(self.pattern) - {"0", "1"})
         if wrong:
             raise ValueError(
-                f"The explicit list {self.pattern!r} contains {', '.join(map(repr, wrong))}; "
+                f"The explicit list {shown(self.pattern)} contains {', '.join(map(repr, wrong[:SHOWN_ENTRIES]))}; "
                 "only 1 (full) and 0 (adaptor) are allowed, such as '1000100100'."
             )
         if not self.pattern.startswith("1"):
             raise ValueError(
-                f"The explicit list {self.pattern!r} must begin with 1: "
+                f"The explicit list {shown(self.pattern)} must begin with 1: "
                 "the first evaluation is always full, there is nothing to reuse before it."
             )
+
+    @classmethod
+    def parse(cls, text: str) -> ExplicitList:
+        """Read a list such as "1000100100", with spaces around it allowed. Raises ValueError for anything else."""
+        require_text("pattern", text)
+        return cls(text.strip())
 
     def is_full(self, tick: Tick) -> bool:
         return self.pattern[tick.evaluation % len(self.pattern)] == "1"
@@ -106,7 +121,7 @@ class ExplicitList:
         return "0" not in self.pattern
 
     def describe(self) -> str:
-        return f"list {self.pattern}"
+        return f"list {self.pattern[:SHOWN_ENTRIES]}" + ("…" if len(self.pattern) > SHOWN_ENTRIES else "")
 
 
 @dataclass(frozen=True)
@@ -117,9 +132,8 @@ class FullSteps:
 
     def __post_init__(self) -> None:
         if 0 not in self.steps:
-            listed = ", ".join(map(str, sorted(self.steps))) or "nothing"
             raise ValueError(
-                f"The list of full steps holds {listed}, but must contain 0: "
+                f"The list of full steps holds {self._listed() or 'nothing'}, but must contain 0: "
                 "the first step is always full, there is nothing to reuse before it."
             )
         if min(self.steps) < 0:
@@ -131,11 +145,12 @@ class FullSteps:
 
         Raises ValueError for anything that is not a whole number, and for a list without 0.
         """
+        require_text("full_steps", text)
         entries = [entry for entry in re.split(r"[,\s]+", text) if entry]
         wrong = [entry for entry in entries if not re.fullmatch(r"-?[0-9]{1,9}", entry)]
         if wrong:
             raise ValueError(
-                f"The list of full steps contains {wrong[0]!r}; "
+                f"The list of full steps contains {shown(wrong[0])}; "
                 "only whole numbers separated by commas are allowed, such as '0, 1, 2, 5, 9'."
             )
         return cls(frozenset(map(int, entries)))
@@ -147,7 +162,11 @@ class FullSteps:
         return False
 
     def describe(self) -> str:
-        return "full steps " + ", ".join(map(str, sorted(self.steps)))
+        return f"full steps {self._listed()}"
+
+    def _listed(self) -> str:
+        ordered = sorted(self.steps)
+        return ", ".join(map(str, ordered[:SHOWN_ENTRIES])) + (" …" if len(ordered) > SHOWN_ENTRIES else "")
 
 
 @dataclass(frozen=True)
@@ -160,8 +179,9 @@ class DenseEarly:
     full_passes: int
 
     def __post_init__(self) -> None:
+        require_whole_number("full_passes", self.full_passes)
         if self.full_passes < 1:
-            raise ValueError(f"full_passes is {self.full_passes}, but at least 1 full pass is needed.")
+            raise ValueError(f"full_passes is {shown(self.full_passes)}, but at least 1 full pass is needed.")
 
     def full_steps(self, steps: int) -> frozenset[int]:
         """The steps with a full pass in a run of `steps` steps: min(full_passes, steps) of them."""
@@ -179,7 +199,7 @@ class DenseEarly:
         return False
 
     def describe(self) -> str:
-        return f"{self.full_passes} full passes, dense early"
+        return f"{shown(self.full_passes)} full passes, dense early"
 
 
 @dataclass(frozen=True)
@@ -194,8 +214,9 @@ class Window:
 
     def __post_init__(self) -> None:
         for name, value in (("start_percent", self.start), ("end_percent", self.end)):
+            require_number(name, value)
             if not 0.0 <= value <= 1.0:
-                raise ValueError(f"{name} is {value}, but must lie between 0 and 1.")
+                raise ValueError(f"{name} is {shown(value)}, but must lie between 0 and 1.")
         if self.start > self.end:
             raise ValueError(
                 f"start_percent {self.start} lies after end_percent {self.end}; the start must come first."

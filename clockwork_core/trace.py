@@ -49,14 +49,35 @@ class Trace:
     def __init__(self, depth: int = 1) -> None:
         self._depth = depth
         self._streams: dict[Hashable, deque[Remembered]] = {}
+        self._new_streams: set[Hashable] = set()
         self._peak_bytes = 0
 
+    def begin_evaluation(self) -> None:
+        """What is remembered from now on belongs to another evaluation than what was remembered before."""
+        self._new_streams.clear()
+
+    def make_room(self, stream: Hashable, signature: Signature) -> None:
+        """Forget what the full pass to come will replace, before the pass itself needs the memory.
+
+        That is what the stream remembers of another signature, for it could never be used again; of this very
+        evaluation, which then is a second try; and the oldest pass.
+        """
+        past = self._streams.get(stream, deque())
+        if past and past[0].signature != signature:
+            past.clear()
+        if past and stream in self._new_streams:
+            past.popleft()
+        self._new_streams.discard(stream)
+        while len(past) >= self._depth:
+            past.pop()
+        if not past:
+            self._streams.pop(stream, None)
+
     def remember(self, stream: Hashable, features: Remembered) -> None:
-        """Add a full pass; an older one of another signature is forgotten, it could never be used again."""
-        past = self._streams.get(stream)
-        if past is None or past[0].signature != features.signature:
-            past = self._streams[stream] = deque(maxlen=self._depth)
-        past.appendleft(features)
+        """Add a full pass, for which it makes room."""
+        self.make_room(stream, features.signature)
+        self._streams.setdefault(stream, deque()).appendleft(features)
+        self._new_streams.add(stream)
         self._peak_bytes = max(self._peak_bytes, self.size_bytes)
 
     def recall(self, stream: Hashable, signature: Signature) -> list[Remembered]:
@@ -68,6 +89,7 @@ class Trace:
 
     def clear(self) -> None:
         self._streams.clear()
+        self._new_streams.clear()
 
     @property
     def size_bytes(self) -> int:

@@ -95,9 +95,9 @@ class ClockworkApply(io.ComfyNode):
         reuse_control=True,
     ) -> io.NodeOutput:
         config = ClockworkConfig(
-            schedule=schedule or EveryN(clock),
+            schedule=EveryN(clock) if schedule is None else schedule,
             kept_blocks=choose_kept_blocks(geometry_of(model), cut, kept_blocks),
-            adaptor=adaptor or Identity(),
+            adaptor=Identity() if adaptor is None else adaptor,
             window=Window(start_percent, end_percent),
             reuse_control=reuse_control,
         )

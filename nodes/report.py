@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import torch
 from comfy_api.latest import io
 
+from ..clockwork_core.checks import shown
 from ..clockwork_core.runtime import reports_of
 from .types import CATEGORY
 
@@ -38,9 +40,17 @@ class ClockworkReport(io.ComfyNode):
     @classmethod
     def execute(cls, model, latent) -> io.NodeOutput:
         reports = reports_of(model)
-        report = None if reports is None else reports.find(latent["samples"])
+        report = None if reports is None else reports.find(samples_of(latent))
         if report is None:
             text, data = NO_CLOCKWORK if reports is None else NO_DATA, None
         else:
             text, data = report.text(), report.to_dict()
         return io.NodeOutput(latent, text, ui={"text": [text], "clockwork_report": [json.dumps(data)]})
+
+
+def samples_of(latent: object) -> torch.Tensor:
+    """The tensor (B, C, H, W) in a LATENT. Raises ValueError if there is none."""
+    samples = latent.get("samples") if isinstance(latent, dict) else None
+    if not isinstance(samples, torch.Tensor):
+        raise ValueError(f"latent is {shown(latent)}, but must be a LATENT, as a sampler gives it out.")
+    return samples

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ..clockwork_core.checks import require_text, shown
 from ..clockwork_core.schedule import MAX_CLOCK, DenseEarly, EveryN, ExplicitList, FullSteps
 from .types import CATEGORY, Schedule
 
 # The names are saved in workflow files: add new ones, never change one.
 BUILDERS = {
     "every N": lambda values: EveryN(values["clock"], values["offset"]),
-    "explicit list": lambda values: ExplicitList(values["pattern"].strip()),
+    "explicit list": lambda values: ExplicitList.parse(values["pattern"]),
     "full steps": lambda values: FullSteps.parse(values["full_steps"]),
     "dense early": lambda values: DenseEarly(values["full_passes"]),
 }
@@ -74,8 +75,9 @@ class ClockworkSchedule(io.ComfyNode):
 
     @classmethod
     def execute(cls, mode, clock, offset, pattern, full_steps, full_passes) -> io.NodeOutput:
+        require_text("mode", mode)
         if mode not in BUILDERS:
-            raise ValueError(f"mode is {mode!r}, but must be one of {', '.join(BUILDERS)}.")
+            raise ValueError(f"mode is {shown(mode)}, but must be one of {', '.join(BUILDERS)}.")
         values = {
             "clock": clock,
             "offset": offset,

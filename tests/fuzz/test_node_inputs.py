@@ -1,0 +1,188 @@
+"""Anything at all straight into `execute`: a result, or a ValueError with a sentence; the model stays as it was."""
+
+import time
+
+import pytest
+import torch
+import toys
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from clockwork_pack.clockwork_core.runtime import reports_of
+from clockwork_pack.clockwork_core.schedule import Kind, Window, plan
+from clockwork_pack.nodes import NODES
+from clockwork_pack.nodes.apply import ClockworkApply
+from clockwork_pack.nodes.demo import ClockworkLoadDemoModel
+from clockwork_pack.nodes.report import ClockworkReport
+from clockwork_pack.nodes.schedule import BUILDERS, ClockworkSchedule
+
+MODEL = toys.toy_model("koala 700m")
+TRANSFORMER = toys.toy_transformer()
+SECONDS_AT_MOST = 5.0
+LONGEST_SENTENCE = 500
+MILLION = 10**6
+
+VALID = {
+    ClockworkApply: {
+        "model": MODEL,
+        "clock": 2,
+        "cut": "stage 1",
+        "kept_blocks": 3,
+        "start_percent": 0.0,
+        "end_percent": 1.0,
+        "schedule": None,
+        "adaptor": None,
+    },
+    ClockworkSchedule: {
+        "mode": "every N",
+        "clock": 2,
+        "offset": 0,
+        "pattern": "1000100100",
+        "full_steps": "0, 1, 2, 5, 9",
+        "full_passes": 8,
+    },
+    ClockworkReport: {"model": MODEL, "latent": {"samples": torch.zeros(1, 4, 8, 8)}},
+}
+
+
+class Unshowable:
+    def __repr__(self):
+        raise RuntimeError("cannot be shown")
+
+
+anything = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-3, 70),
+    st.floats(),
+    st.complex_numbers(),
+    st.text(max_size=50),
+    st.text("01 ,-", max_size=20),
+    st.text("0٣३１", max_size=5),
+    st.binary(max_size=5),
+    st.lists(st.integers(), max_size=3),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+    st.sampled_from(["stage 1", "stage 2", "custom", *BUILDERS]),
+    st.sampled_from([10**5000, -(10**5000), 10**30, float("nan"), float("inf"), 5e-324]),
+    st.builds(Unshowable),
+    st.builds(lambda: torch.zeros(2)),
+    st.builds(lambda: {"samples": "none"}),
+    st.just(TRANSFORMER),
+)
+
+
+@st.composite
+def inputs_of(draw, node):
+    """The node's inputs, up to three of them replaced."""
+    valid = VALID[node]
+    replaced = draw(st.lists(st.sampled_from(sorted(valid)), min_size=1, max_size=3, unique=True))
+    # The schedule's inputs are read by mode: a wrong one counts only there.
+    mode = {"mode": draw(st.sampled_from(list(BUILDERS)))} if "mode" in valid else {}
+    return {**valid, **mode, **{name: draw(anything) for name in replaced}}
+
+
+def execute(node, inputs):
+    """The first output, or None where the node refused with a sentence."""
+    options = repr(MODEL.model_options)
+    try:
+        return node.execute(**inputs).result[0]
+    except ValueError as error:
+        sentence = str(error)
+        assert sentence.endswith(".")
+        assert " " in sentence
+        assert len(sentence) < LONGEST_SENTENCE
+        return None
+    finally:
+        assert repr(MODEL.model_options) == options
+        assert not any(MODEL.wrappers.values())
+        assert reports_of(MODEL) is None
+
+
+def assert_usable(schedule):
+    """It plans runs, long ones too, and can be told in a line."""
+    for steps in (1, 20):
+        kinds = plan(schedule, Window(), steps)
+        assert len(kinds) == steps
+        assert kinds[0] is Kind.FULL
+    assert len(schedule.describe()) < LONGEST_SENTENCE
+
+
+@given(inputs=inputs_of(ClockworkApply))
+@example(inputs={**VALID[ClockworkApply], "clock": True})
+@example(inputs={**VALID[ClockworkApply], "clock": 2.5})
+@example(inputs={**VALID[ClockworkApply], "start_percent": float("nan")})
+@example(inputs={**VALID[ClockworkApply], "schedule": 0})
+def test_apply(inputs):
+    patched = execute(ClockworkApply, inputs)
+    if patched is not None:
+        assert patched is not MODEL
+        assert reports_of(patched) is not None
+
+
+@given(inputs=inputs_of(ClockworkSchedule))
+@example(inputs={**VALID[ClockworkSchedule], "mode": "full steps", "full_steps": "٠, ١"})
+@example(inputs={**VALID[ClockworkSchedule], "mode": ["every N"]})
+def test_schedule(inputs):
+    schedule = execute(ClockworkSchedule, inputs)
+    if schedule is not None:
+        assert_usable(schedule)
+
+
+@given(inputs=inputs_of(ClockworkReport))
+def test_report(inputs):
+    result = execute(ClockworkReport, inputs)
+    assert result is None or result is inputs["latent"]
+
+
+@pytest.mark.parametrize("latent", [None, {}, {"samples": None}, "latent", torch.zeros(1, 4, 8, 8)])
+def test_report_of_no_latent(latent):
+    patched = ClockworkApply.execute(**VALID[ClockworkApply]).result[0]
+    with pytest.raises(ValueError, match="must be a LATENT"):
+        ClockworkReport.execute(patched, latent)
+
+
+def test_apply_refuses_each_wrong_type():
+    wrong = {
+        "model": "model",
+        "clock": [True, 2.5, "2", None, float("nan"), 10**5000],
+        "cut": [None, 1, ["stage 1"], "stage 9"],
+        "start_percent": ["0", None, float("nan"), float("inf"), True, -0.1],
+        "end_percent": ["1", None, float("nan"), -float("inf"), False, 1j],
+        "schedule": [0, "", "every N", object()],
+        "adaptor": [0, "identity", object()],
+    }
+    for name, values in wrong.items():
+        for value in values:
+            with pytest.raises(ValueError, match=name):
+                ClockworkApply.execute(**{**VALID[ClockworkApply], name: value})
+    for value in (True, 2.5, "3", None, 10**5000):
+        with pytest.raises(ValueError, match="kept_blocks"):
+            ClockworkApply.execute(**{**VALID[ClockworkApply], "cut": "custom", "kept_blocks": value})
+
+
+@pytest.mark.parametrize(
+    ("mode", "changes"),
+    [
+        ("explicit list", {"pattern": "1" + "0" * MILLION}),
+        ("explicit list", {"pattern": "10a" * MILLION}),
+        ("explicit list", {"pattern": "".join(map(chr, range(0x4E00, 0x9000)))}),
+        ("full steps", {"full_steps": ",".join(map(str, range(MILLION // 10)))}),
+        ("full steps", {"full_steps": "9" * MILLION}),
+        ("full steps", {"full_steps": "1 " * MILLION}),
+        ("dense early", {"full_passes": 10**5000}),
+        ("every N", {"clock": 10**5000}),
+        ("every N", {"offset": -(10**5000)}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_huge_values_take_no_time(mode, changes):
+    start = time.process_time()
+    schedule = execute(ClockworkSchedule, {**VALID[ClockworkSchedule], "mode": mode, **changes})
+    if schedule is not None:
+        assert_usable(schedule)
+    assert time.process_time() - start < SECONDS_AT_MOST
+
+
+def test_every_node_with_inputs_is_fuzzed():
+    assert set(NODES) - {ClockworkLoadDemoModel} == set(VALID)
