@@ -2,6 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from .adaptor_files import ClockworkLoadAdaptor, ClockworkSaveAdaptor
 from .apply import ClockworkApply
 from .demo import ClockworkLoadDemoModel
 from .report import ClockworkReport
@@ -10,6 +11,8 @@ from .schedule import ClockworkSchedule
 NODES: list[type[io.ComfyNode]] = [
     ClockworkApply,
     ClockworkSchedule,
+    ClockworkLoadAdaptor,
+    ClockworkSaveAdaptor,
     ClockworkReport,
     ClockworkLoadDemoModel,
 ]
