@@ -34,11 +34,12 @@ TABLES = {8: ((2, 3), (4, 5, 6)), 20: ((2, 3, 4), (9, 10, 11, 12, 13))}
 
 
 class PocketSampler:
-    """Draws the same pictures with whatever model and step count it is given."""
+    """Draws the same pictures, one for each prompt and seed, with whatever model and step count it is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, prompts: tuple[str, ...] = PROMPTS, seeds: tuple[int, ...] = SEEDS) -> None:
         from clockwork_pack.demo_model import load_demo_model
 
+        self.prompts, self.seeds = prompts, seeds
         self.model, self._clip, self._vae = load_demo_model()
         self._empty = self._encode("")
 
@@ -51,9 +52,9 @@ class PocketSampler:
         import torch
 
         pictures = []
-        for prompt in PROMPTS:
-            empty = torch.zeros(len(SEEDS), 12, 32, 32)
-            noise = torch.cat([comfy.sample.prepare_noise(empty[:1], seed) for seed in SEEDS])
+        for prompt in self.prompts:
+            empty = torch.zeros(len(self.seeds), 12, 32, 32)
+            noise = torch.cat([comfy.sample.prepare_noise(empty[:1], seed) for seed in self.seeds])
             with torch.inference_mode():
                 latent = comfy.sample.sample(
                     model, noise, steps, CFG, "dpmpp_2m", "karras", self._encode(prompt), self._empty, empty,

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from . import host
-from .adaptor import Adaptor, Past
+from .adaptor import Adaptor, Past, Present
+from .capture import Captured
 from .cost import CallShape
 from .cut import Cut, Geometry
 from .passes import PassParts, SeamMismatchError, UNetCall, full_pass, high_res_pass
@@ -58,23 +59,37 @@ class UNetAct:
         for stream in self.streams:
             self.run.trace.make_room(stream, self._signature)
         first_kept = self.geometry.blocks - self.cut.kept_blocks
+        r_in_block = self.cut.kept_blocks if self.adaptor.remembers_r_in else None
         call = self.call.with_whole_control()
-        output, captured = full_pass(self.forward, call, first_kept, len(self.streams), self.parts)
-        for stream, r_out in zip(self.streams, captured.r_out, strict=True):
-            features = Remembered(self._signature, self._log_snr, r_out, captured.skip_shape)
-            self.run.trace.remember(stream, features)
+        output, captured = full_pass(
+            self.forward, call, first_kept, len(self.streams), self.cut.place, r_in_block, self.parts
+        )
+        if captured is not None:
+            self._remember(captured)
         self._record(Kind.FULL, reason)
         return output
+
+    def _remember(self, captured: Captured) -> None:
+        all_r_in = captured.r_in or [None] * len(self.streams)
+        for stream, r_out, r_in in zip(self.streams, captured.r_out, all_r_in, strict=True):
+            features = Remembered(self._signature, self._log_snr, r_out, captured.skip_shape, r_in)
+            self.run.trace.remember(stream, features)
 
     def _high_res(self, remembered: list[list[Remembered]]) -> Tensor:
         # Streams may remember different numbers of passes; all have the first ones.
         past = [_past_of(passes) for passes in zip(*remembered, strict=False)]
+
+        def stand_in(r_in: Tensor | None, emb: Tensor) -> Tensor:
+            if r_in is not None and r_in.shape[2:] != past[0].r_out.shape[2:]:
+                raise SeamMismatchError(f"r_in is {tuple(r_in.shape)}, but r_out was {tuple(past[0].r_out.shape)}")
+            return self.adaptor.predict(past, Present(r_in, emb, self.call.context, self._log_snr))
+
         output = high_res_pass(
             self.unet,
             self.geometry,
             self.cut,
             self.call.with_own_control(),
-            lambda r_in, emb: self.adaptor.predict(past, r_in, emb, self._log_snr),
+            stand_in,
             remembered[0][0].skip_shape,
             self.parts,
         )
@@ -101,7 +116,9 @@ class UNetAct:
 
 def _past_of(passes: tuple[Remembered, ...]) -> Past:
     """One full pass of each stream, as a batch. Concatenating copies, so patches may write into it."""
+    all_r_in = [features.r_in for features in passes if features.r_in is not None]
     return Past(
         log_snr=tuple(features.log_snr for features in passes),
         r_out=torch.cat([features.r_out for features in passes]),
+        r_in=torch.cat(all_r_in) if all_r_in else None,
     )

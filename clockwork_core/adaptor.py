@@ -8,7 +8,8 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from .cut import Place
+from . import host
+from .cut import Place, Seam
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,41 @@ class Past:
 
     log_snr: lambda = -log sigma of that pass, one number for each stream, in batch order.
     r_out: what left the low-res part then, (streams * B, C, h, w); a copy, which the adaptor may change.
+    r_in: what entered it then, (streams * B, C', h, w); None unless the adaptor remembers r_in.
     """
 
     log_snr: tuple[float, ...]
     r_out: Tensor
+    r_in: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Present:
+    """What is known of the evaluation under way without running the low-res part.
+
+    r_in: the downsampled features (B, C', h, w); None with a place after the upsample.
+    emb: the UNet's own embedding of the timestep and labels (B, width). context: the prompt's tokens
+    (B, tokens, width), as the cross-attention gets them. log_snr: lambda of now.
+    """
+
+    r_in: Tensor | None
+    emb: Tensor
+    context: Tensor | None
+    log_snr: float
+
+
+@dataclass(frozen=True)
+class RunConditions:
+    """What a sampling run is like, for adaptors that were trained for one kind of run.
+
+    sampler: the host's name for it; None if it is not one of the host's. cfg: None for a guider without one.
+    schedule: as `Schedule.describe` puts it.
+    """
+
+    sampler: str | None
+    steps: int
+    cfg: float | None
+    schedule: str
 
 
 @runtime_checkable
@@ -30,6 +62,7 @@ class Adaptor(Protocol):
     name: for reports and files.
     place: where it wants r_out taken and put back.
     depth: how many past full passes it looks at; it may be given fewer, but at least one.
+    remembers_r_in: whether it also looks at the r_in of those passes; only with a place before the upsample.
     """
 
     @property
@@ -41,10 +74,28 @@ class Adaptor(Protocol):
     @property
     def depth(self) -> int: ...
 
-    def predict(self, past: Sequence[Past], r_in: Tensor | None, emb: Tensor, log_snr: float) -> Tensor:
-        """r_out (B, C, h, w) of the present evaluation.
+    @property
+    def remembers_r_in(self) -> bool: ...
 
-        past: newest first. r_in: the downsampled features (B, C, h, w), only with a place before the upsample.
-        emb: the UNet's own embedding of the timestep and labels (B, width). log_snr: lambda of now.
+    def predict(self, past: Sequence[Past], present: Present) -> Tensor:
+        """r_out (B, C, h, w) of the present evaluation. past: newest first."""
+        ...
+
+    def require_fit(self, seam: Seam) -> None:
+        """Raise ValueError, naming both values, unless the adaptor fits a UNet that is cut at `seam`.
+
+        Only asked of adaptors with a place before the upsample.
         """
+        ...
+
+    def warnings(self, conditions: RunConditions) -> list[str]:
+        """A sentence for each way in which a run differs from what the adaptor was trained for."""
+        ...
+
+    def models(self) -> list[host.ModelPatcher]:
+        """Its networks, for the host to load and to count together with the UNet."""
+        ...
+
+    def flops(self, r_out: tuple[int, ...]) -> int:
+        """Convolutions and linear layers of one `predict` that gives an r_out of this shape (B, C, h, w)."""
         ...

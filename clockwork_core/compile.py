@@ -7,13 +7,13 @@ evaluation: torch would compile anew again and again, then give up. So our wrapp
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .passes import EAGER, Captured, PassParts, UNetCall, enter, forward_and_catch, leave
+from .capture import Captured
+from .passes import EAGER, PassParts, UNetCall, enter, forward_and_catch, leave
 
 _compiled: dict[str, PassParts] = {}
 
@@ -31,12 +31,10 @@ def pass_parts(settings: dict[str, Any] | None) -> PassParts:
 def _compile(settings: dict[str, Any]) -> PassParts:
     run_and_catch = torch.compile(forward_and_catch, **settings)
 
-    def forward_and_keep(
-        forward: Callable[..., Tensor], call: UNetCall, first_kept: int, streams: int
-    ) -> tuple[Tensor, Captured]:
-        output, captured = run_and_catch(forward, call, first_kept, streams)
+    def forward_and_keep(*arguments: Any) -> tuple[Tensor, Captured | None]:
+        output, captured = run_and_catch(*arguments)
         # What a CUDA graph gives out is overwritten when it runs again.
-        return output, Captured(tuple(r_out.clone() for r_out in captured.r_out), captured.skip_shape)
+        return output, None if captured is None else captured.copied()
 
     return PassParts(
         forward=torch.compile(UNetCall.run, **settings),

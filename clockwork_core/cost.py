@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from . import host
 from .cut import Cut, Geometry, Place
 from .passes import UNetCall, full_pass, high_res_pass
 from .schedule import Kind
+from .tap import TappedUpsample
 
 _ATTENTION_OPERATORS = ("bmm", "baddbmm")
 
@@ -56,10 +58,14 @@ class Flops:
 
 @dataclass(frozen=True)
 class PassCosts:
-    """What one call of the UNet costs in full, and with an adaptor that itself costs nothing."""
+    """What one call of the UNet costs in full, and with an adaptor that itself costs nothing.
+
+    r_out: shape (B, C, h, w) of what an adaptor has to give; what that costs, the adaptor itself says.
+    """
 
     full: Flops
     adaptor: Flops
+    r_out: tuple[int, ...]
 
     @property
     def ratio(self) -> float:
@@ -95,7 +101,7 @@ def _count(unet_config: dict, shape: CallShape, cut: Cut) -> PassCosts:
     full = _flops_of(lambda: _meta_call(shape).run(unet._forward))
     r_out = _meta_r_out(unet, geometry, cut, shape)
     adaptor = _flops_of(lambda: high_res_pass(unet, geometry, cut, _meta_call(shape), lambda _r_in, _emb: r_out))
-    return PassCosts(full, adaptor)
+    return PassCosts(full, adaptor, tuple(r_out.shape))
 
 
 def _meta_call(shape: CallShape) -> UNetCall:
@@ -117,16 +123,12 @@ def _meta_call(shape: CallShape) -> UNetCall:
 def _meta_r_out(unet: host.UNetModel, geometry: Geometry, cut: Cut, shape: CallShape) -> Tensor:
     """An r_out of the right shape: what enters the first kept output block, or its upsample."""
     first_kept = geometry.blocks - cut.kept_blocks
-    if cut.place is Place.AFTER_UPSAMPLE:
-        return full_pass(unet._forward, _meta_call(shape), first_kept, streams=1)[1].r_out[0]
-    upsample = list(unet.output_blocks[first_kept - 1].children())[-1]
-    seen: list[Tensor] = []
-    hook = upsample.register_forward_pre_hook(lambda _layer, arguments: seen.append(arguments[0]))
-    try:
-        _meta_call(shape).run(unet._forward)
-    finally:
-        hook.remove()
-    return seen[0]
+    if cut.place is Place.BEFORE_UPSAMPLE:
+        block = cast(torch.nn.Sequential, unet.output_blocks[first_kept - 1])
+        block[-1] = TappedUpsample(cast(host.Upsample, block[-1]))
+    _, captured = full_pass(unet._forward, _meta_call(shape), first_kept, 1, cut.place)
+    assert captured is not None
+    return captured.r_out[0]
 
 
 def _flops_of(run: Callable[[], object]) -> Flops:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import torch
 
@@ -134,6 +135,62 @@ def require_kept_blocks(geometry: Geometry, kept_blocks: int) -> None:
             f"kept_blocks is {shown(kept_blocks)}, but this UNet has {geometry.blocks} output blocks: "
             f"choose 1 to {geometry.blocks - 1}."
         )
+
+
+@dataclass(frozen=True)
+class Seam:
+    """What a learned adaptor must fit: the widths where a UNet is cut before the upsample.
+
+    r_in, r_out: channels of the features that enter and leave the low-res part. embedding: width of the UNet's
+    embedding of timestep and labels. context: width of the prompt's tokens.
+    """
+
+    kept_blocks: int
+    r_in: int
+    r_out: int
+    embedding: int
+    context: int
+
+
+def seam_of(unet: Any, kept_blocks: int) -> Seam:
+    """The seam of a UNet of the host that is cut before the upsample.
+
+    Raises ValueError, naming the cuts that have one, if the low-res part does not begin with a downsample and end
+    with an upsample of their own.
+    """
+    valid = kept_blocks_before_upsample(unet)
+    if kept_blocks not in valid:
+        raise ValueError(
+            f"kept_blocks is {kept_blocks}, but this adaptor works before the upsample that ends the low-res part; "
+            f"for this UNet choose {' or '.join(map(str, valid)) or 'another adaptor: it has no such cut'}."
+        )
+    downsample, upsample = (
+        _last_layer(unet.input_blocks[kept_blocks]),
+        _last_layer(unet.output_blocks[-kept_blocks - 1]),
+    )
+    transformer: Any = next(layer for layer in unet.modules() if isinstance(layer, host.SpatialTransformer))
+    return Seam(
+        kept_blocks=kept_blocks,
+        r_in=downsample.out_channels,
+        r_out=upsample.channels,
+        embedding=4 * unet.model_channels,
+        context=transformer.transformer_blocks[0].attn2.to_k.in_features,
+    )
+
+
+def kept_blocks_before_upsample(unet: host.UNetModel) -> list[int]:
+    """How many blocks may be kept so that the low-res part lies between a downsample and an upsample layer."""
+    blocks = len(unet.output_blocks)
+    return [
+        kept
+        for kept in range(1, blocks)
+        if isinstance(_last_layer(unet.input_blocks[kept]), host.Downsample)
+        and isinstance(_last_layer(unet.output_blocks[blocks - kept - 1]), host.Upsample)
+    ]
+
+
+def _last_layer(block: Any) -> Any:
+    return list(block.children())[-1]
 
 
 def _transformers(block: torch.nn.Module) -> int:

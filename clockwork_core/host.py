@@ -54,6 +54,7 @@ __all__ = [
     "plain_attention",
     "plain_operations",
     "run_value",
+    "sampler_name",
     "timestep_embedding",
 ]
 
@@ -118,6 +119,13 @@ def execute_around(executor: WrapperExecutor, innermost: Callable, *args: Any, *
     """
     rest = WrapperExecutor.new_class_executor(innermost, executor.class_obj, executor.wrappers, executor.idx + 1)
     return rest.execute(*args, **kwargs)
+
+
+def sampler_name(sampler: Any) -> str | None:
+    """The host's name of a SAMPLER, such as "dpmpp_2m"; None if it is not a plain one of the host."""
+    function = getattr(sampler, "sampler_function", None)
+    name = getattr(function, "__name__", "")
+    return name.removeprefix("sample_") if name.startswith("sample_") else None
 
 
 @contextmanager

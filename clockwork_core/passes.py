@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import host
+from . import host, tap
+from .capture import Capture, Captured
 from .control import whole_control
 from .cut import Cut, Geometry, Place
 
@@ -56,17 +57,6 @@ class UNetCall:
 
 
 @dataclass(frozen=True)
-class Captured:
-    """What a full pass leaves for later.
-
-    r_out: one copy (B, C, h, w) for each stream in the batch. skip_shape: (C, h, w) of the skip that it met.
-    """
-
-    r_out: tuple[Tensor, ...]
-    skip_shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class PassParts:
     """The parts of both passes that do the work; `compile.py` puts compiled ones in their place.
 
@@ -74,16 +64,27 @@ class PassParts:
     """
 
     forward: Callable[..., Tensor]
-    forward_and_catch: Callable[..., tuple[Tensor, Captured]]
+    forward_and_catch: Callable[..., tuple[Tensor, Captured | None]]
     enter: Callable[..., tuple[Tensor, list[Tensor], Tensor]]
     leave: Callable[..., Tensor]
 
 
 def full_pass(
-    forward: Callable[..., Tensor], call: UNetCall, first_kept: int, streams: int, parts: PassParts | None = None
-) -> tuple[Tensor, Captured]:
-    """Run the host's own forward, and catch r_out where it enters output block `first_kept`."""
-    return (parts or EAGER).forward_and_catch(forward, call, first_kept, streams)
+    forward: Callable[..., Tensor],
+    call: UNetCall,
+    first_kept: int,
+    streams: int,
+    place: Place = Place.AFTER_UPSAMPLE,
+    r_in_block: int | None = None,
+    parts: PassParts | None = None,
+) -> tuple[Tensor, Captured | None]:
+    """Run the host's own forward, and catch r_out on its way to output block `first_kept`.
+
+    place: on which side of the upsample; before it, the UNet must have been tapped there (see `tap`).
+    r_in_block: the input block whose result is r_in, to catch that as well.
+    Returns None for the features if they never came by.
+    """
+    return (parts or EAGER).forward_and_catch(forward, call, first_kept, streams, place, r_in_block)
 
 
 def high_res_pass(
@@ -112,27 +113,18 @@ def high_res_pass(
 
 
 def forward_and_catch(
-    forward: Callable[..., Tensor], call: UNetCall, first_kept: int, streams: int
-) -> tuple[Tensor, Captured]:
-    """The forward's output, and what our patch caught.
-
-    It stands before all others: it sees r_out as the UNet made it, and they see what they always saw.
-    """
-    caught: list[Captured] = []
-
-    def catch_r_out(h: Tensor, skip: Tensor, transformer_options: dict) -> tuple[Tensor, Tensor]:
-        if transformer_options["block"] == ("output", first_kept):
-            # Copies, because later patches may write into h (FreeU does), and one for each stream, because
-            # slices of one tensor would keep all of it alive.
-            copies = tuple(part.clone() for part in h.chunk(streams))
-            caught.append(Captured(copies, tuple(skip.shape[1:])))
-        return h, skip
-
-    patches = call.transformer_options.get("patches", {})
-    output_patches = [catch_r_out, *patches.get("output_block_patch", [])]
-    options = {**call.transformer_options, "patches": {**patches, "output_block_patch": output_patches}}
-    output = call.run(forward, options)
-    return output, caught.pop()
+    forward: Callable[..., Tensor],
+    call: UNetCall,
+    first_kept: int,
+    streams: int,
+    place: Place,
+    r_in_block: int | None,
+) -> tuple[Tensor, Captured | None]:
+    """The forward's output, and what `Capture` caught."""
+    capture = Capture(first_kept, streams, place, r_in_block)
+    with tap.reading(capture.read_upsample):
+        output = call.run(forward, capture.options(call.transformer_options))
+    return output, capture.captured()
 
 
 def enter(unet: host.UNetModel, geometry: Geometry, cut: Cut, call: UNetCall) -> tuple[Tensor, list[Tensor], Tensor]:
@@ -232,7 +224,8 @@ class _Walk:
     def downsample(self, h: Tensor, block: int) -> Tensor:
         """Run the input block that leads into the low-res part; its skip belongs to a block that we leave out."""
         self.options["block"] = ("input", block)
-        return self._run_block(self.unet.input_blocks[block], h)
+        h = self._run_block(self.unet.input_blocks[block], h)
+        return host.apply_control(h, self.call.control, "input")
 
     def upsample(self, h: Tensor, block: int) -> Tensor:
         """Run only the last layer, the upsample, of the output block that leads out of the low-res part."""

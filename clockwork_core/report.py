@@ -6,6 +6,7 @@ import hashlib
 import logging
 import statistics
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,8 @@ class RunReport:
     blocks: output blocks of the UNet. peak_bytes: most memory that the trace held at once.
     control_calls: how often ControlNets ran (FULL) and were spared (ADAPTOR). control_peak_bytes: what that took.
     latent_digest: of the run's result, to find the run that made a given latent.
+    adaptor_flops: FLOPs that the adaptor itself spends on an r_out of a given shape.
+    warnings: where the run differs from what the adaptor was trained for.
     """
 
     model_class: str
@@ -57,6 +60,8 @@ class RunReport:
     schedule: str
     adaptor: str
     steps: int
+    adaptor_flops: Callable[[tuple[int, ...]], int] = lambda _r_out: 0
+    warnings: list[str] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
     shapes: dict[Kind, Counter[CallShape]] = field(default_factory=lambda: {kind: Counter() for kind in Kind})
     peak_bytes: int = 0
@@ -100,7 +105,8 @@ class RunReport:
             for shape, calls in shapes.items():
                 costs = count_passes(self.unet_config, shape, self.cut)
                 full += calls * costs.full.total
-                spent += calls * (costs.full if kind is Kind.FULL else costs.adaptor).total
+                with_adaptor = costs.adaptor.total + self.adaptor_flops(costs.r_out)
+                spent += calls * (costs.full.total if kind is Kind.FULL else with_adaptor)
         return spent, full
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,6 +134,7 @@ class RunReport:
             "control_runs": self.control_calls[Kind.FULL],
             "control_runs_spared": self.control_calls[Kind.ADAPTOR],
             "control_peak_bytes": self.control_peak_bytes,
+            "warnings": self.warnings,
             "finished": self.finished,
             "per_evaluation": [
                 {
@@ -162,6 +169,7 @@ class RunReport:
             lines.append(f"ControlNet: ran {self.control_calls[Kind.FULL]} times, was spared {spared} times")
         reasons = sum((evaluation.reasons for evaluation in self.evaluations), Counter())
         lines += [f"full although the schedule allowed the adaptor: {count} × {why}" for why, count in reasons.items()]
+        lines += [f"warning: {warning}" for warning in self.warnings]
         if not self.finished:
             lines.append("The run was stopped before its end.")
         return "\n".join(lines)

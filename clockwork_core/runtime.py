@@ -20,15 +20,15 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
-from . import host
+from . import host, tap
 from .act import UNetAct
-from .adaptor import Adaptor
+from .adaptor import Adaptor, RunConditions
 from .checks import shown
 from .compile import pass_parts
 from .contract import breach
 from .control import ControlMemory
 from .cost import CallShape
-from .cut import Cut, Geometry, Place, geometry_of, require_kept_blocks, require_model
+from .cut import Cut, Geometry, Place, geometry_of, require_kept_blocks, require_model, seam_of
 from .passes import UNetCall
 from .report import ReportHistory, RunReport, digest_of
 from .run import Run
@@ -66,16 +66,18 @@ def attach(model: host.ModelPatcher, config: ClockworkConfig) -> host.ModelPatch
     """
     geometry = geometry_of(model)
     require_kept_blocks(geometry, config.kept_blocks)
-    if config.adaptor.place is not Place.AFTER_UPSAMPLE:
-        raise ValueError(
-            f"The adaptor {config.adaptor.name!r} works {config.adaptor.place.value}, "
-            f"but this version of Clockwork runs only adaptors that work {Place.AFTER_UPSAMPLE.value}."
-        )
+    before_upsample = config.adaptor.place is Place.BEFORE_UPSAMPLE
+    if before_upsample:
+        config.adaptor.require_fit(seam_of(host.diffusion_model_of(model), config.kept_blocks))
     patched = detach(model)
     engine = Engine(config, geometry)
     for kind, wrapper in engine.wrappers().items():
         patched.add_wrapper_with_key(kind, KEY, wrapper)
     patched.set_attachments(KEY, engine.reports)
+    if config.adaptor.models():
+        patched.set_additional_models(KEY, config.adaptor.models())
+    if before_upsample:
+        tap.install(patched, geometry.blocks - config.kept_blocks - 1)
     return patched
 
 
@@ -85,6 +87,8 @@ def detach(model: host.ModelPatcher) -> host.ModelPatcher:
     for kind in host.USED_WRAPPERS:
         plain.remove_wrappers_with_key(kind, KEY)
     plain.remove_attachments(KEY)
+    plain.remove_additional_models(KEY)
+    tap.remove(plain)
     return plain
 
 
@@ -119,8 +123,9 @@ class Engine:
     def outer_sample(self, executor: host.WrapperExecutor, *args, **kwargs) -> Tensor:
         """Wraps CFGGuider.outer_sample(noise, latent_image, sampler, sigmas, …): one run."""
         guider = executor.class_obj
+        sampler = args[2] if len(args) > 2 else kwargs["sampler"]
         sigmas = args[3] if len(args) > 3 else kwargs["sigmas"]
-        run = self._new_run(guider, [float(sigma) for sigma in sigmas])
+        run = self._new_run(guider, sampler, [float(sigma) for sigma in sigmas])
         try:
             with host.run_value(guider, KEY, run):
                 output = executor(*args, **kwargs)
@@ -183,9 +188,12 @@ class Engine:
         """Guiders may evaluate a second model with the first one's options; that one is left alone."""
         return isinstance(unet, host.UNetModel) and Geometry.of(unet) == self.geometry
 
-    def _new_run(self, guider, sigmas: list[float]) -> Run:
-        report = self._new_report(guider.model_patcher.model, len(sigmas) - 1)
+    def _new_run(self, guider, sampler, sigmas: list[float]) -> Run:
         config = self.config
+        report = self._new_report(guider.model_patcher.model, len(sigmas) - 1)
+        report.warnings = config.adaptor.warnings(self._conditions(guider, sampler, report.steps))
+        for warning in report.warnings:
+            logging.warning("[Clockwork] %s", warning)
         return Run(
             config.schedule,
             config.window,
@@ -194,6 +202,14 @@ class Engine:
             report,
             ControlMemory(self.cut, self.geometry.blocks) if config.reuse_control else None,
             lambda: host.compile_settings(guider),
+        )
+
+    def _conditions(self, guider, sampler, steps: int) -> RunConditions:
+        return RunConditions(
+            sampler=host.sampler_name(sampler),
+            steps=steps,
+            cfg=getattr(guider, "cfg", None),
+            schedule=self.config.schedule.describe(),
         )
 
     def _new_report(self, base_model, steps: int) -> RunReport:
@@ -205,6 +221,7 @@ class Engine:
             schedule=self.config.schedule.describe(),
             adaptor=self.config.adaptor.name,
             steps=steps,
+            adaptor_flops=self.config.adaptor.flops,
         )
 
 

@@ -31,16 +31,18 @@ class Remembered:
     log_snr: lambda = -log sigma of that evaluation.
     r_out: features that left the low-res part (B, C, h, w).
     skip_shape: shape (C, h, w) of the skip connection that r_out met, to see when something resizes inside the UNet.
+    r_in: features that entered the low-res part (B, C, h, w); only kept for adaptors that want them.
     """
 
     signature: Signature
     log_snr: float
     r_out: Tensor
     skip_shape: tuple[int, ...]
+    r_in: Tensor | None = None
 
     @property
     def size_bytes(self) -> int:
-        return self.r_out.element_size() * self.r_out.nelement()
+        return sum(features.nbytes for features in (self.r_out, self.r_in) if features is not None)
 
 
 class Trace:

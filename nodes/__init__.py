@@ -3,6 +3,7 @@
 from comfy_api.latest import ComfyExtension, io
 
 from ..clockwork_core.contract import breach
+from .adaptor_files import ClockworkLoadAdaptor, ClockworkSaveAdaptor
 from .apply import ClockworkApply
 from .demo import ClockworkLoadDemoModel
 from .report import ClockworkReport
@@ -11,6 +12,8 @@ from .schedule import ClockworkSchedule
 NODES: list[type[io.ComfyNode]] = [
     ClockworkApply,
     ClockworkSchedule,
+    ClockworkLoadAdaptor,
+    ClockworkSaveAdaptor,
     ClockworkReport,
     ClockworkLoadDemoModel,
 ]

@@ -8,11 +8,9 @@ from clockwork import kinds, last_report, with_clockwork
 from comfy.patcher_extension import WrappersMP
 from naive import NaiveClock
 
-from clockwork_pack.adaptors import Identity
-from clockwork_pack.clockwork_core.cut import Place
 from clockwork_pack.clockwork_core.run import Run
-from clockwork_pack.clockwork_core.runtime import ClockworkConfig, attach, detach, reports_of
-from clockwork_pack.clockwork_core.schedule import EveryN, ExplicitList, FullSteps, Window
+from clockwork_pack.clockwork_core.runtime import detach, reports_of
+from clockwork_pack.clockwork_core.schedule import ExplicitList, FullSteps
 
 ONE_EVALUATION = ["euler", "euler_ancestral", "dpmpp_2m", "dpmpp_2m_sde", "lms", "ddim", "uni_pc", "lcm"]
 TWO_EVALUATIONS = ["heun", "dpm_2", "dpmpp_sde"]
@@ -264,11 +262,6 @@ class TestAttach:
     def test_bad_cut(self):
         with pytest.raises(ValueError, match="kept_blocks is 12"):
             with_clockwork(toys.toy_model("sd15"), kept_blocks=12)
-
-    def test_an_adaptor_for_another_place_is_refused(self):
-        config = ClockworkConfig(EveryN(2), 3, Identity(place=Place.BEFORE_UPSAMPLE), Window())
-        with pytest.raises(ValueError, match="works before the upsample"):
-            attach(toys.toy_model("sd15"), config)
 
     def test_other_wrappers_act_on_adaptor_passes_too(self):
         model = toys.toy_model("sd15")

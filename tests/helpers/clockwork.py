@@ -8,10 +8,17 @@ from clockwork_pack.clockwork_core.schedule import EveryN, Kind, Schedule, Windo
 
 
 def with_clockwork(
-    model, clock: int = 2, kept_blocks: int = 3, schedule: Schedule | None = None, start: float = 0.0, end: float = 1.0
+    model,
+    clock: int = 2,
+    kept_blocks: int = 3,
+    schedule: Schedule | None = None,
+    start: float = 0.0,
+    end: float = 1.0,
+    adaptor=None,
 ):
-    """The model patched with an identity adaptor."""
-    return attach(model, ClockworkConfig(schedule or EveryN(clock), kept_blocks, Identity(), Window(start, end)))
+    """The model patched with the given adaptor, or an identity."""
+    schedule = schedule or EveryN(clock)
+    return attach(model, ClockworkConfig(schedule, kept_blocks, adaptor or Identity(), Window(start, end)))
 
 
 def last_report(patched):

@@ -55,6 +55,12 @@ CONTRACT = {
         },
         ["CLOCKWORK_SCHEDULE"],
     ),
+    "ClockworkLoadAdaptor": ("Load Clockwork Adaptor", {"adaptor_name": "COMBO"}, ["CLOCKWORK_ADAPTOR"]),
+    "ClockworkSaveAdaptor": (
+        "Save Clockwork Adaptor",
+        {"adaptor": "CLOCKWORK_ADAPTOR", "filename_prefix": "STRING"},
+        [],
+    ),
     "ClockworkReport": ("Clockwork Report", {"model": "MODEL", "latent": "LATENT"}, ["LATENT", "STRING"]),
     "ClockworkLoadDemoModel": ("Load Clockwork Demo Model", {}, ["MODEL", "CLIP", "VAE"]),
 }

@@ -1,0 +1,68 @@
+"""What there is to know of a learned adaptor besides its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..clockwork_core.cut import Seam
+from .layers import AdaptorNetwork
+from .resnet import ResNet, ResNetConfig
+from .unet import UNet, UNetConfig
+
+
+class Architecture(NamedTuple):
+    """config: the class of its settings. network: built from those and a Seam. scaled_to: the paper's settings."""
+
+    config: type
+    network: Callable[..., AdaptorNetwork]
+    scaled_to: Callable[[Seam], Any]
+
+
+# The names are saved in files: add new ones, never change one.
+ARCHITECTURES: dict[str, Architecture] = {
+    "resnet": Architecture(ResNetConfig, ResNet, ResNetConfig.scaled_to),
+    "unet": Architecture(UNetConfig, UNet, UNetConfig.scaled_to),
+    "unet-light": Architecture(UNetConfig, UNet, UNetConfig.light),
+}
+
+
+@dataclass(frozen=True)
+class TrainedFor:
+    """The runs that an adaptor was trained on. sampler, scheduler: the host's names. prompts: how many."""
+
+    steps: int
+    sampler: str
+    scheduler: str
+    cfg: float
+    clock: int
+    prompts: int
+
+
+@dataclass(frozen=True)
+class Description:
+    """architecture: a name in ARCHITECTURES. config: of that architecture's class. seam: what it fits.
+
+    trained_for, loss: of its training; None while it is untrained.
+    """
+
+    architecture: str
+    config: Any
+    seam: Seam
+    trained_for: TrainedFor | None = None
+    loss: float | None = None
+
+    def network(self, **where: Any) -> AdaptorNetwork:
+        """The network with weights yet to be filled. where: dtype and device."""
+        return ARCHITECTURES[self.architecture].network(self.config, self.seam, **where)
+
+
+def describe(architecture: str, seam: Seam) -> Description:
+    """The named architecture with the paper's settings, scaled to the UNet that `seam` is of.
+
+    Raises ValueError naming the architectures that there are.
+    """
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"architecture is {architecture!r}, but must be one of {', '.join(ARCHITECTURES)}.")
+    return Description(architecture, ARCHITECTURES[architecture].scaled_to(seam), seam)

@@ -1,0 +1,97 @@
+"""What the networks of learned adaptors are built of."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..clockwork_core.cut import Seam
+from .host import ResBlock, operations
+
+# The groups of the ResBlock's norm: every width is a multiple.
+GROUPS = 32
+SD15_EMBEDDING = 1280
+LARGEST_WIDTH = 8192
+MOST_BLOCKS = 64
+
+
+def scaled_width(at_sd15: int, seam: Seam) -> int:
+    """A width that is `at_sd15` for SD 1.5 and grows with the UNet's own, a multiple of GROUPS."""
+    return GROUPS * max(1, round(at_sd15 * seam.embedding / SD15_EMBEDDING / GROUPS))
+
+
+def require_width(width: int) -> None:
+    """Raise ValueError unless the ResBlocks can have this width."""
+    if width % GROUPS or not GROUPS <= width <= LARGEST_WIDTH:
+        raise ValueError(f"width is {width}, but must be a multiple of {GROUPS} between {GROUPS} and {LARGEST_WIDTH}.")
+
+
+def require_blocks(blocks: int) -> None:
+    """Raise ValueError unless there can be this many ResBlocks."""
+    if not 1 <= blocks <= MOST_BLOCKS:
+        raise ValueError(f"blocks is {blocks}, but must lie between 1 and {MOST_BLOCKS}.")
+
+
+class AdaptorNetwork(nn.Module):
+    """What `LearnedAdaptor` asks of a network: the change from the previous r_out to this one.
+
+    multiple_of: what height and width of the features must be a multiple of.
+    """
+
+    multiple_of: int
+
+    def forward(self, r_in: Tensor, r_out: Tensor, emb: Tensor, prompt: Tensor | None) -> Tensor:
+        """r_in, r_out: (B, C, h, w). emb: (B, embedding). prompt: (B, context). Returns (B, C of r_out, h, w)."""
+        raise NotImplementedError
+
+    def start_as_identity(self) -> None:
+        """Until it is trained, the change is zero."""
+        raise NotImplementedError
+
+
+class ConditionedBlocks(nn.Module):
+    """ResBlocks of latent diffusion in a row, with the UNet's own embedding and, if wanted, the prompt added."""
+
+    def __init__(self, width: int, blocks: int, prompt: bool, seam: Seam, **where: Any) -> None:
+        super().__init__()
+        self.prompt = operations.Linear(seam.context, width, **where) if prompt else None
+        self.blocks = nn.ModuleList(
+            ResBlock(width, seam.embedding, 0.0, operations=operations, **where) for _ in range(blocks)
+        )
+
+    def forward(self, h: Tensor, emb: Tensor, prompt: Tensor | None) -> Tensor:
+        """h: (B, width, h, w). emb: (B, embedding). prompt: the pooled prompt vector (B, context)."""
+        if self.prompt is not None and prompt is not None:
+            h = h + self.prompt(prompt)[:, :, None, None]
+        for block in self.blocks:
+            h = block(h, emb)
+        return h
+
+
+def initialize(network: nn.Module, seed: int) -> None:
+    """Fill the weights, the same for the same seed: fan-in scaled noise, and zero for each block's last layer.
+
+    The host's layers leave their memory as they found it.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for layer in network.modules():
+        if isinstance(layer, nn.GroupNorm):
+            nn.init.ones_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            fan_in = layer.weight[0].numel() if not isinstance(layer, nn.ConvTranspose2d) else layer.weight.shape[0]
+            nn.init.uniform_(layer.weight, -1.0 / math.sqrt(fan_in), 1.0 / math.sqrt(fan_in), generator=generator)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    for layer in network.modules():
+        if isinstance(layer, ResBlock):
+            zero(layer.out_layers[-1])
+
+
+def zero(layer: nn.Module) -> None:
+    """Make a layer give zero, whatever it is given."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
