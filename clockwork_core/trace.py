@@ -41,6 +41,11 @@ class Remembered:
     r_in: Tensor | None = None
 
     @property
+    def kind(self) -> tuple[Signature, torch.Size]:
+        """What must be the same for two passes to be compared; another node may resize inside the UNet."""
+        return self.signature, self.r_out.shape
+
+    @property
     def size_bytes(self) -> int:
         return sum(features.nbytes for features in (self.r_out, self.r_in) if features is not None)
 
@@ -54,9 +59,9 @@ class Trace:
         self._peak_bytes = 0
 
     def remember(self, stream: Hashable, features: Remembered) -> None:
-        """Add a full pass; an older one of another signature is forgotten, it could never be used again."""
+        """Add a full pass; older ones of another signature or size are forgotten, they cannot be used with it."""
         past = self._streams.get(stream)
-        if past is None or past[0].signature != features.signature:
+        if past is None or past[0].kind != features.kind:
             past = self._streams[stream] = deque(maxlen=self._depth)
         past.appendleft(features)
         self._peak_bytes = max(self._peak_bytes, self.size_bytes)

@@ -21,6 +21,19 @@ def test_newest_first_and_no_deeper_than_asked():
     assert log_snrs(trace, "cond") == [3.0, 2.0]
 
 
+def test_a_pass_of_another_size_replaces_those_before():
+    trace = Trace(depth=2)
+    trace.remember("cond", features(1.0))
+    trace.remember("cond", Remembered(HERE, 2.0, torch.zeros(1, 2, 6, 6), (2, 6, 6)))
+    assert log_snrs(trace, "cond") == [2.0]
+
+
+def test_r_in_counts_as_memory():
+    trace = Trace()
+    trace.remember("cond", Remembered(HERE, 1.0, torch.zeros(1, 2, 3, 3), (2, 3, 3), torch.zeros(1, 1, 3, 3)))
+    assert trace.peak_bytes == 4 * 27
+
+
 def test_streams_do_not_meet():
     trace = Trace()
     trace.remember("cond", features(1.0))
