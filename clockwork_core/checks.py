@@ -34,3 +34,9 @@ def require_text(name: str, value: object) -> None:
     """Raise ValueError unless `value` is a string."""
     if not isinstance(value, str):
         raise ValueError(f"{name} is {shown(value)}, but must be a text.")
+
+
+def require_switch(name: str, value: object) -> None:
+    """Raise ValueError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} is {shown(value)}, but must be true or false.")

@@ -23,7 +23,7 @@ from torch import Tensor
 from . import host, tap
 from .act import UNetAct
 from .adaptor import Adaptor, RunConditions
-from .checks import shown
+from .checks import require_switch, shown
 from .compile import pass_parts
 from .contract import breach
 from .control import ControlMemory
@@ -43,7 +43,7 @@ class ClockworkConfig:
     """What the user asked for; shared by all runs of a patched model.
 
     kept_blocks: output blocks of the high-res part. reuse_control: whether ControlNets rest on adaptor evaluations.
-    Raises ValueError, naming the value, if the schedule or the adaptor is none.
+    Raises ValueError, naming the value, if one is of another type.
     """
 
     schedule: Schedule
@@ -53,6 +53,7 @@ class ClockworkConfig:
     reuse_control: bool = True
 
     def __post_init__(self) -> None:
+        require_switch("reuse_control", self.reuse_control)
         for name, kind in (("schedule", Schedule), ("adaptor", Adaptor)):
             value = getattr(self, name)
             if not isinstance(value, kind):

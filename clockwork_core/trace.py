@@ -41,6 +41,11 @@ class Remembered:
     r_in: Tensor | None = None
 
     @property
+    def kind(self) -> tuple[Signature, torch.Size]:
+        """What must be the same for two passes to be compared; another node may resize inside the UNet."""
+        return self.signature, self.r_out.shape
+
+    @property
     def size_bytes(self) -> int:
         return sum(features.nbytes for features in (self.r_out, self.r_in) if features is not None)
 
@@ -76,9 +81,12 @@ class Trace:
             self._streams.pop(stream, None)
 
     def remember(self, stream: Hashable, features: Remembered) -> None:
-        """Add a full pass, for which it makes room."""
+        """Add a full pass, for which it makes room; older ones of another size cannot be used with it."""
         self.make_room(stream, features.signature)
-        self._streams.setdefault(stream, deque()).appendleft(features)
+        past = self._streams.setdefault(stream, deque())
+        if past and past[0].kind != features.kind:
+            past.clear()
+        past.appendleft(features)
         self._new_streams.add(stream)
         self._peak_bytes = max(self._peak_bytes, self.size_bytes)
 

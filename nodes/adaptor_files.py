@@ -10,6 +10,7 @@ from comfy_api.latest import io
 
 from ..adaptors import BUILT_IN, LearnedAdaptor
 from ..adaptors.files import SUFFIX, load_adaptor, save_adaptor
+from ..clockwork_core.checks import require_text, shown
 from .types import CATEGORY, Adaptor
 
 FOLDER = "clockwork"
@@ -59,6 +60,7 @@ class ClockworkLoadAdaptor(io.ComfyNode):
 
     @classmethod
     def execute(cls, adaptor_name) -> io.NodeOutput:
+        require_text("adaptor_name", adaptor_name)
         if adaptor_name in BUILT_IN:
             return io.NodeOutput(BUILT_IN[adaptor_name]())
         return io.NodeOutput(load_adaptor(Path(folder_paths.get_full_path_or_raise(FOLDER, adaptor_name))))
@@ -90,8 +92,8 @@ class ClockworkSaveAdaptor(io.ComfyNode):
     def execute(cls, adaptor, filename_prefix) -> io.NodeOutput:
         if not isinstance(adaptor, LearnedAdaptor):
             raise ValueError(
-                f"The adaptor {adaptor.name!r} is built in: there is nothing to save. "
-                "Choose it by its name in Load Clockwork Adaptor."
+                f"adaptor is {shown(adaptor)}, which is no trained one: there is nothing to save. "
+                f"{' and '.join(BUILT_IN)} are built in: choose them by name in Load Clockwork Adaptor."
             )
         path = next_path(filename_prefix)
         save_adaptor(adaptor, path)
@@ -103,6 +105,7 @@ def next_path(filename_prefix: str) -> Path:
 
     Raises ValueError if there is no name, or if it leads out of that folder.
     """
+    require_text("filename_prefix", filename_prefix)
     root = Path(folder_paths.get_folder_paths(FOLDER)[0]).absolute()
     # Without resolving links: a user may well keep this folder elsewhere.
     target = Path(os.path.normpath(root / filename_prefix))

@@ -106,6 +106,21 @@ class TestRuns:
         )
         assert (after - before).norm() / after.norm() < 1e-4
 
+    def test_a_resolution_that_changes_inside_the_unet_during_the_run(self, model):
+        """As deep shrink does: the last two full passes left features of two sizes."""
+        patched = with_clockwork(model, clock=2, kept_blocks=5, adaptor=Extrapolation())
+        evaluations = []
+
+        def shrink(h, options):
+            if options["block"] == ("input", 3):
+                evaluations.append(1)
+                return torch.nn.functional.avg_pool2d(h, 2) if len(evaluations) < 4 else h
+            return h
+
+        patched.set_model_input_block_patch(shrink)
+        assert torch.isfinite(toys.sample(patched, steps=8)).all()
+        assert kinds(patched) == "FaFFFaFa"
+
     @pytest.mark.parametrize("sampler", ["heun", "dpmpp_2m", "dpmpp_sde"])
     def test_samplers(self, model, sampler):
         assert torch.isfinite(toys.sample(with_clockwork(model, adaptor=Extrapolation()), sampler=sampler)).all()

@@ -126,14 +126,25 @@ class TestPatching:
         assert torch.equal(toys.sample(patched), expected)
         assert torch.equal(toys.sample(model), without), "and goes again"
 
-    def test_weights_that_are_cast_as_the_layer_runs(self):
-        """As offloaded and LoRA-patched layers do in low memory."""
+    def test_a_lora_on_the_layer_while_its_weights_are_offloaded(self):
+        """The host then hangs the LoRA on the layer and computes it as the layer runs."""
         model = toys.toy_model("sd15")
-        expected = toys.sample(with_clockwork(model, adaptor=BEFORE))
-        conv = model.model.diffusion_model.output_blocks[8][2].conv
-        conv.comfy_cast_weights = True
-        conv.weight.data = conv.weight.data.double()
-        assert torch.equal(toys.sample(with_clockwork(model, adaptor=BEFORE)), expected)
+        layer = model.model.diffusion_model.output_blocks[8][2]
+        x = torch.randn(1, layer.channels, 4, 4)
+        change = torch.randn(layer.conv.weight.shape, generator=torch.Generator().manual_seed(0))
+        without = layer(x)
+        patched = with_clockwork(model, adaptor=BEFORE)
+        patched.add_patches({f"{TAPPED}.conv.weight": (change,)})
+        patched.patch_model(torch.device("cpu"), lowvram_model_memory=1)
+        tapped = model.model.diffusion_model.output_blocks[8][2]
+        assert isinstance(tapped, TappedUpsample)
+        assert len(tapped.conv.weight_function) == 1
+        larger = torch.nn.functional.interpolate(x, scale_factor=2)
+        expected = without + torch.nn.functional.conv2d(larger, change, padding=1)
+        assert torch.allclose(tapped(x), expected, atol=1e-4)
+        patched.unpatch_model(torch.device("cpu"))
+        assert model.model.diffusion_model.output_blocks[8][2] is layer
+        assert torch.equal(layer(x), without)
 
 
 class TestRuns:

@@ -63,6 +63,20 @@ def test_room_is_made_of_all_features_of_another_size():
     assert trace.size_bytes == 0
 
 
+def test_a_pass_of_another_size_replaces_those_before():
+    trace = Trace(depth=2)
+    trace.remember("cond", features(1.0))
+    trace.begin_evaluation()
+    trace.remember("cond", Remembered(HERE, 2.0, torch.zeros(1, 2, 6, 6), (2, 6, 6)))
+    assert log_snrs(trace, "cond") == [2.0]
+
+
+def test_r_in_counts_as_memory():
+    trace = Trace()
+    trace.remember("cond", Remembered(HERE, 1.0, torch.zeros(1, 2, 3, 3), (2, 3, 3), torch.zeros(1, 1, 3, 3)))
+    assert trace.peak_bytes == 4 * 27
+
+
 def test_streams_do_not_meet():
     trace = Trace()
     trace.remember("cond", features(1.0))
