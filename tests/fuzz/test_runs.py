@@ -10,8 +10,9 @@ from scheduled_reference import ScheduledReference
 
 
 @given(case=cases())
-@example(case=Case(size=(15, 17)))
-@example(case=Case(sampler="heun", rule=("full steps", frozenset({0, 2}))))
+@example(case=Case(family="sd15", size=(15, 17)))
+@example(case=Case(family="sdxl", sampler="heun", rule=("full steps", frozenset({0, 2}))))
+@example(case=Case(family="ssd-1b", kept=5, rule=("list", "1001"), dtype="bfloat16"))
 def test_a_run_equals_the_naive_reference(case):
     model = model_of(case.family, case.dtype)
     reference = ScheduledReference(case.rule, case.window, case.kept)

@@ -17,8 +17,17 @@ from clockwork_pack.clockwork_core.schedule import DenseEarly, EveryN, ExplicitL
 CPU = torch.device("cpu")
 # Left out: dpm_adaptive, which evaluates as often as its error tells it, hundreds of times on random weights.
 SAMPLERS = sorted(set(comfy.samplers.SAMPLER_NAMES) - {"dpm_adaptive"})
-# Each with its number of output blocks. Video UNets are too slow to be drawn by the hundred.
-FAMILIES = {"sd15": 12, "sd15 inpaint": 12, "sdxl": 9, "sdxl refiner": 12, "ssd-1b": 9, "vega": 9, "koala 700m": 6}
+# Drawn by the hundred: the structure of three families with one block in each of three levels, 6 output blocks.
+_SHALLOW = {"num_res_blocks": [1, 1, 1], "channel_mult": [1, 2, 2], "transformer_depth": [1, 1, 0]}
+_SHALLOW_OUTPUT = {"transformer_depth_output": [1, 1, 1, 1, 0, 0]}
+_SHALLOW_XL = {"transformer_depth": [0, 1, 2], "transformer_depth_output": [0, 0, 1, 1, 2, 2]}
+SHALLOW_FAMILIES = {
+    "shallow sd15": ("sd15", {**_SHALLOW, **_SHALLOW_OUTPUT}),
+    "shallow inpaint": ("sd15 inpaint", {**_SHALLOW, **_SHALLOW_OUTPUT}),
+    "shallow sdxl": ("sdxl", {**_SHALLOW, **_SHALLOW_XL, "transformer_depth_middle": 2}),
+    "shallow koala": ("koala 700m", {**_SHALLOW, **_SHALLOW_XL}),
+}
+SHALLOW_BLOCKS = 6
 # What the weights are kept in, and what the host casts them to when it computes.
 DTYPES = {
     "float32": (torch.float32, None),
@@ -52,7 +61,7 @@ class Case:
     cfg: float = 3.0
     rule: tuple = ("clock", (2, 0))
     window: tuple[float, float] = (0.0, 1.0)
-    family: str = "sd15"
+    family: str = "shallow sd15"
     kept: int = 3
     dtype: str = "float32"
     batch: int = 1
@@ -79,8 +88,9 @@ def schedule_of(case: Case):
 def model_of(family: str, dtype: str):
     """The family's toy with weights of a dtype; made once."""
     kept_in, cast_to = DTYPES[dtype]
-    source = toys.FAMILIES[family]
-    config = source.model_config(copy.deepcopy(source.unet_config))
+    name, changes = SHALLOW_FAMILIES.get(family, (family, {}))
+    source = toys.FAMILIES[name]
+    config = source.model_config({**copy.deepcopy(source.unet_config), **copy.deepcopy(changes)})
     config.unet_config.update(toys.HEADS)
     config.set_inference_dtype(kept_in, cast_to)
     base_model = config.get_model({}, device=CPU)
@@ -123,7 +133,8 @@ shares = st.sampled_from((0.0, 0.1, 0.25, 0.3, 0.5, 0.6, 0.75, 0.9, 1.0))
 
 @st.composite
 def _areas(draw):
-    height, width = draw(st.sampled_from((0.3, 0.5, 0.7))), draw(st.sampled_from((0.3, 0.5, 1.0)))
+    """No smaller than half of each side: the toys' narrow blocks cannot normalise a single pixel."""
+    height, width = draw(st.sampled_from((0.5, 0.7))), draw(st.sampled_from((0.5, 1.0)))
     return height, width, draw(st.sampled_from((0.0, 0.3))), draw(st.sampled_from((0.0, 0.5))) if width < 1 else 0.0
 
 
@@ -145,7 +156,7 @@ def _prompts(draw):
     )
 
 
-_prompt_lists = st.lists(_prompts(), min_size=1, max_size=3).map(tuple)
+_prompt_lists = st.lists(_prompts(), min_size=1, max_size=2).map(tuple)
 
 
 @st.composite
@@ -165,8 +176,7 @@ _rules = st.one_of(
 @st.composite
 def cases(draw):
     """Whole runs. Most conditionings are plain, most dtypes float32: those are the likely ones."""
-    family = draw(st.sampled_from(sorted(FAMILIES)))
-    sides = st.one_of(st.just((Prompt(),)), _prompt_lists, _prompt_lists)
+    sides = st.one_of(st.just((Prompt(),)), _prompt_lists)
     return Case(
         sampler=draw(st.sampled_from(SAMPLERS)),
         scheduler=draw(st.sampled_from(comfy.samplers.SCHEDULER_NAMES)),
@@ -175,11 +185,11 @@ def cases(draw):
         cfg=draw(st.sampled_from((3.0, 3.0, 1.0))),
         rule=draw(_rules),
         window=tuple(sorted((draw(shares), draw(shares)))) if draw(st.integers(0, 3)) == 3 else (0.0, 1.0),
-        family=family,
-        kept=draw(st.integers(1, FAMILIES[family] - 1)),
-        dtype=draw(st.sampled_from(("float32", "float32", *DTYPES))) if family in ("sd15", "sdxl") else "float32",
+        family=draw(st.sampled_from(sorted(SHALLOW_FAMILIES))),
+        kept=draw(st.integers(1, SHALLOW_BLOCKS - 1)),
+        dtype=draw(st.sampled_from(("float32", "float32", *DTYPES))),
         batch=draw(st.sampled_from((1, 1, 1, 2, 3))),
-        size=(draw(st.integers(4, 17)), draw(st.integers(4, 9))),
+        size=(draw(st.integers(6, 17)), draw(st.integers(6, 10))),
         positive=draw(sides),
         negative=draw(sides),
         seed=draw(st.integers(0, 99)),

@@ -1,35 +1,16 @@
 """What a user does: graphs sent to a real ComfyUI that has loaded the pack from its custom_nodes."""
 
-import io
 import json
 
 import graphs
 import numpy as np
 import pytest
 from comfy_server import PromptError
-from PIL import Image
+from served import kinds, picture, report, run
 
 pytestmark = pytest.mark.server
 
 NODE_IDS = {"ClockworkApply", "ClockworkSchedule", "ClockworkReport", "ClockworkLoadDemoModel"}
-
-
-def picture(server, entry):
-    """The first saved picture of a prompt, (H, W, 3) in 0 .. 255."""
-    saved = entry["outputs"]["save"]["images"][0]
-    return np.asarray(Image.open(io.BytesIO(server.view(**saved))).convert("RGB")).astype(int)
-
-
-def run(server, graph):
-    return server.wait(server.queue(graph), timeout=120)
-
-
-def report(entry):
-    return json.loads(entry["outputs"]["report"]["clockwork_report"][0])
-
-
-def kinds(entry):
-    return "".join("F" if each["kind"] == "full" else "a" for each in report(entry)["per_evaluation"])
 
 
 def test_the_pack_is_loaded_without_a_complaint(server):
