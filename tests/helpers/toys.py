@@ -143,7 +143,11 @@ FAMILIES = {
 
 def toy_model(name: str = "sd15", seed: int = 0) -> comfy.model_patcher.ModelPatcher:
     """A MODEL of the named family, as the host's loader would hand it out."""
-    family = FAMILIES[name]
+    return toy_of(FAMILIES[name], seed)
+
+
+def toy_of(family: Family, seed: int = 0) -> comfy.model_patcher.ModelPatcher:
+    """A MODEL of any family."""
     config = family.model_config(copy.deepcopy(family.unet_config))
     config.unet_config.update(HEADS)
     base_model = config.get_model({}, device=torch.device("cpu"))
