@@ -44,6 +44,7 @@ class Cell:
 
     draw: builds the graph and returns its latents (B, ...); its argument stands where the Clockwork node would.
     variant: which of several ways to use the subject. note: what a user should know.
+    without: the graph without the subject, which must draw something else, or the cell would test nothing.
     naive_draw: the graph for the naive reference, if it must differ. refusal: what the error must say, if refused.
     """
 
@@ -53,6 +54,7 @@ class Cell:
     variant: str = ""
     note: str = ""
     cut: str = "stage 1"
+    without: Draw | None = None
     naive_draw: Draw | None = None
     expectation: Expectation | None = None
     refusal: str | None = None

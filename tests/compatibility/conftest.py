@@ -1,4 +1,4 @@
-"""Collects what the matrix measured into out/compatibility.json, from which tools/compatibility_page.py makes the page."""
+"""Collects what the matrix measured into out/compatibility.json, for tools/compatibility_page.py."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ def rows(request: pytest.FixtureRequest) -> list:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the results, if the whole matrix has run: a page from a part of it would lie."""
     from axes import CELLS
+    from checks import CLOCK
 
     rows = session.config.stash[ROWS]
     if len(rows) == len(CELLS):
         RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps([row.to_dict() for row in rows], indent=1) + "\n", encoding="utf-8")
+        results = {"clock": CLOCK, "rows": [row.to_dict() for row in rows]}
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

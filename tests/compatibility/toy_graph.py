@@ -10,37 +10,31 @@ import comfy.samplers
 import comfy.supported_models as supported
 import torch
 import toys
-from cell import Cell, Patch
+from cell import Cell, Draw, Patch
 from comfy.model_patcher import ModelPatcher
 from comfy_extras import nodes_custom_sampler as custom
 from torch import Tensor
 
-STEPS = 5
+STEPS = 4
 
 
-def _few_blocks(channel_mult: list[int]) -> toys.Family:
-    levels = len(channel_mult)
-    changes = {
-        "num_res_blocks": [1] * levels,
-        "channel_mult": channel_mult,
-        "transformer_depth": [1] * levels,
-        "transformer_depth_output": [1] * (2 * levels),
-        "transformer_depth_middle": 1,
-        "in_channels": 4,
-        "adm_in_channels": None,
-    }
-    return toys.Family(supported.SD15, {**toys._COMMON, **changes})
-
-
-# As SD 1.5, with fewer levels and blocks, for cells that do not depend on how many there are.
-SMALL = _few_blocks([1, 2, 4])
-TINY = _few_blocks([1, 2])
+# As SD 1.5, with three levels of one block each, for cells that do not depend on how many there are.
+SMALL = toys.Family(
+    supported.SD15,
+    {
+        **toys.TINIEST.unet_config,
+        "num_res_blocks": [1, 1, 1],
+        "channel_mult": [1, 2, 4],
+        "transformer_depth": [1, 1, 1],
+        "transformer_depth_output": [1, 1, 1, 1, 1, 1],
+    },
+)
 
 
 @functools.cache
 def toy(family: str | toys.Family = SMALL, seed: int = 0) -> ModelPatcher:
     """One model of a family for all cells; nodes patch clones of it."""
-    return toys.toy_of(family, seed) if isinstance(family, toys.Family) else toys.toy_model(family, seed)
+    return toys.model_of(family, seed) if isinstance(family, toys.Family) else toys.toy_model(family, seed)
 
 
 def small() -> ModelPatcher:
@@ -48,7 +42,7 @@ def small() -> ModelPatcher:
 
 
 def tiny() -> ModelPatcher:
-    return toy(TINY)
+    return toy(toys.TINIEST)
 
 
 def call(node: type, *args: Any, **kwargs: Any) -> Any:
@@ -74,7 +68,9 @@ def sample_with(
 ) -> Tensor:
     """SamplerCustomAdvanced: a guider, by default with Euler on a karras list."""
     if sigmas is None:
-        sigmas = comfy.samplers.calculate_sigmas(guider.model_patcher.get_model_object("model_sampling"), "karras", STEPS)
+        sigmas = comfy.samplers.calculate_sigmas(
+            guider.model_patcher.get_model_object("model_sampling"), "karras", STEPS
+        )
     samples = torch.zeros(1, 4, 16, 16) if latent is None else latent
     noise = call(custom.RandomNoise, 1)
     sampler = sampler or comfy.samplers.ksampler("euler")
@@ -98,5 +94,12 @@ def both_orders(
     def clockwork_after(patch: Patch) -> Tensor:
         return draw(patch(node(model())))
 
-    yield Cell(axis, subject, clockwork_before, variant="Clockwork before", **fields)
-    yield Cell(axis, subject, clockwork_after, variant="Clockwork after", **fields)
+    without = _without(draw, model)
+    yield Cell(axis, subject, clockwork_before, variant="Clockwork before", without=without, **fields)
+    yield Cell(axis, subject, clockwork_after, variant="Clockwork after", without=without, **fields)
+
+
+@functools.cache
+def _without(draw: Callable[[ModelPatcher], Tensor], model: Callable[[], ModelPatcher]) -> Draw:
+    """The graph without any node; one object for each graph, so that it is drawn once."""
+    return lambda patch: draw(patch(model()))

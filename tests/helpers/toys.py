@@ -141,13 +141,26 @@ FAMILIES = {
 }
 
 
+# Two levels of one block: for what takes long for each block, such as compiling.
+TINIEST = Family(
+    supported.SD15,
+    {
+        **_FOUR_LEVELS,
+        "num_res_blocks": [1, 1],
+        "channel_mult": [1, 2],
+        "transformer_depth": [0, 1],
+        "transformer_depth_output": [0, 0, 1, 1],
+    },
+)
+
+
 def toy_model(name: str = "sd15", seed: int = 0) -> comfy.model_patcher.ModelPatcher:
     """A MODEL of the named family, as the host's loader would hand it out."""
-    return toy_of(FAMILIES[name], seed)
+    return model_of(FAMILIES[name], seed)
 
 
-def toy_of(family: Family, seed: int = 0) -> comfy.model_patcher.ModelPatcher:
-    """A MODEL of any family."""
+def model_of(family: Family, seed: int = 0) -> comfy.model_patcher.ModelPatcher:
+    """The same for a family that has no name."""
     config = family.model_config(copy.deepcopy(family.unet_config))
     config.unet_config.update(HEADS)
     base_model = config.get_model({}, device=torch.device("cpu"))

@@ -11,25 +11,30 @@ import comfy.hooks
 import comfy.model_patcher
 import comfy.samplers
 import comfy.supported_models as supported
-import nodes as host_nodes
 import pytest
 import torch
 import toys
-from cell import Cell, Patch
+from cell import Cell, Expectation, Outcome, Patch
+from checks import agrees_with_the_naive_reference
 from comfy_extras import nodes_hooks
 from torch import Tensor
-from toy_graph import call, sample, small, toy
+from toy_graph import SMALL, call, sample, small, toy
+
+import nodes as host_nodes
+from clockwork_pack.clockwork_core.act import NOTHING_TO_REUSE
 
 AXIS = "conditioning"
-STEPS = 8  # so that ranges can begin and end between full evaluations
+STEPS = 6  # so that ranges can begin and end between full evaluations
 FIRST, SECOND, NEGATIVE = toys.conditioning(10), toys.conditioning(12), toys.conditioning(11)
-RANGE_NOTE = "A conditioning that starts between full passes gets a full pass of its own."
 UNCLIP = toys.Family(
     supported.SD21UnclipL,
-    {**toys._COMMON, "use_linear_in_transformer": True, "num_res_blocks": [1, 1, 1], "channel_mult": [1, 2, 4],
-     "transformer_depth": [1, 1, 1], "transformer_depth_output": [1] * 6, "transformer_depth_middle": 1,
-     "in_channels": 4, "num_classes": "sequential", "adm_in_channels": 1536},
-)  # fmt: skip
+    {
+        **SMALL.unet_config,
+        "use_linear_in_transformer": True,
+        "num_classes": "sequential",
+        "adm_in_channels": 1536,
+    },
+)
 
 
 def _draw(patch: Patch, positive: list, negative: list = NEGATIVE, steps: int = STEPS) -> Tensor:
@@ -112,41 +117,63 @@ def _gligen(patch: Patch) -> Tensor:
     return _draw(patch, box)
 
 
-def _unclip(patch: Patch) -> Tensor:
+def _unclip(patch: Patch, strength: float) -> Tensor:
     embedding = torch.randn(1, 768, generator=torch.Generator().manual_seed(6))
     vision = SimpleNamespace(image_embeds=embedding)
-    positive = call(host_nodes.unCLIPConditioning, FIRST, vision, 1.0, 0.1)
+    positive = call(host_nodes.unCLIPConditioning, FIRST, vision, strength, 0.1)
     return sample(patch(toy(UNCLIP)), positive=positive, steps=STEPS)
 
 
+def _starts_late(outcome: Outcome) -> None:
+    agrees_with_the_naive_reference(outcome)
+    assert NOTHING_TO_REUSE in outcome.reasons
+
+
+STARTS_LATE = Expectation(
+    "A conditioning that starts between full passes gets a full pass of its own; all else as the naive reference.",
+    _starts_late,
+)
+PLAIN = partial(_draw, positive=FIRST)
+POSITIVES = {
+    ("areas", "left and right"): LEFT + RIGHT,
+    ("areas", "one over a whole"): FIRST + _area(SECOND, 8, 8, 4, 6),
+    ("areas", "in percent"): call(host_nodes.ConditioningSetAreaPercentage, FIRST, 0.5, 0.5, 0.25, 0.25, 1.0),
+    ("areas", "with a timestep range"): _range(LEFT, 0, 0.45) + RIGHT + SECOND,
+    ("masks", "default"): _mask(FIRST, "default") + SECOND,
+    ("masks", "mask bounds"): _mask(FIRST, "mask bounds") + SECOND,
+    ("timestep ranges", "ends in the middle"): FIRST + _range(SECOND, 0, 0.4),
+    ("combine", ""): call(host_nodes.ConditioningCombine, FIRST, SECOND),
+    ("average", ""): call(host_nodes.ConditioningAverage, FIRST, SECOND, 0.6),
+    ("concat", ""): call(host_nodes.ConditioningConcat, FIRST, SECOND),
+    ("lengths that differ", "77 and 154 tokens"): toys.conditioning(13, 154),
+    ("lengths that differ", "77 and 70 tokens"): toys.conditioning(13, 70),
+}
+LATE_POSITIVES = {
+    "starts in the middle": FIRST + _range(SECOND, 0.4, 1),
+    "one after the other": _range(FIRST, 0, 0.4) + _range(SECOND, 0.4, 1),
+}
+ON_BOTH_SIDES = partial(_draw, positive=LEFT + RIGHT, negative=_area(NEGATIVE, 12, 12, 2, 2))
+ZERO_OUT = partial(_draw, positive=FIRST, negative=call(host_nodes.ConditioningZeroOut, NEGATIVE))
+
 CELLS = [
-    Cell(AXIS, "cond and uncond", partial(_draw, positive=FIRST), "batched"),
+    Cell(AXIS, "cond and uncond", PLAIN, "batched"),
     Cell(AXIS, "cond and uncond", _split_by_memory, "split for want of memory"),
     Cell(AXIS, "cond and uncond", _split_now_and_then, "split now and then"),
-    Cell(AXIS, "lengths that differ", partial(_draw, positive=toys.conditioning(10, 154)), "77 and 154 tokens"),
-    Cell(AXIS, "lengths that differ", partial(_draw, positive=toys.conditioning(10, 70)), "77 and 70 tokens"),
-    Cell(AXIS, "areas", partial(_draw, positive=LEFT + RIGHT), "left and right"),
-    Cell(AXIS, "areas", partial(_draw, positive=FIRST + _area(SECOND, 8, 8, 4, 6)), "one over a whole"),
-    Cell(AXIS, "areas", partial(_draw, positive=LEFT + RIGHT, negative=_area(NEGATIVE, 12, 12, 2, 2)), "on both sides"),
-    Cell(
-        AXIS,
-        "areas",
-        partial(_draw, positive=call(host_nodes.ConditioningSetAreaPercentage, FIRST, 0.5, 0.5, 0.25, 0.25, 1.0)),
-        "in percent",
+    *(
+        Cell(AXIS, subject, partial(_draw, positive=positive), variant, without=PLAIN)
+        for (subject, variant), positive in POSITIVES.items()
     ),
-    Cell(AXIS, "areas", partial(_draw, positive=_range(LEFT, 0, 0.45) + RIGHT + SECOND), "with a timestep range"),
-    Cell(AXIS, "masks", partial(_draw, positive=_mask(FIRST, "default") + SECOND), "default"),
-    Cell(AXIS, "masks", partial(_draw, positive=_mask(FIRST, "mask bounds") + SECOND), "mask bounds"),
-    Cell(AXIS, "timestep ranges", partial(_draw, positive=FIRST + _range(SECOND, 0, 0.4)), "ends in the middle"),
-    Cell(AXIS, "timestep ranges", partial(_draw, positive=FIRST + _range(SECOND, 0.4, 1)), "starts in the middle", RANGE_NOTE),
-    Cell(AXIS, "timestep ranges", partial(_draw, positive=_range(FIRST, 0, 0.4) + _range(SECOND, 0.4, 1)), "one after the other", RANGE_NOTE),
-    Cell(AXIS, "combine", partial(_draw, positive=call(host_nodes.ConditioningCombine, FIRST, SECOND))),
-    Cell(AXIS, "average", partial(_draw, positive=call(host_nodes.ConditioningAverage, FIRST, SECOND, 0.6))),
-    Cell(AXIS, "concat", partial(_draw, positive=call(host_nodes.ConditioningConcat, FIRST, SECOND))),
-    Cell(AXIS, "zero out", partial(_draw, positive=FIRST, negative=call(host_nodes.ConditioningZeroOut, NEGATIVE))),
-    Cell(AXIS, "hooks", partial(_hooked, keyframes=False), "a LoRA on one conditioning"),
-    Cell(AXIS, "hooks", partial(_hooked, keyframes=True), "a LoRA with keyframes"),
-    Cell(AXIS, "hooks", partial(_hooked, keyframes=True, default=True), "with a default conditioning"),
-    Cell(AXIS, "GLIGEN", _gligen),
-    Cell(AXIS, "unCLIP", _unclip),
-]  # fmt: skip
+    *(
+        Cell(
+            AXIS, "timestep ranges", partial(_draw, positive=positive), variant, expectation=STARTS_LATE, without=PLAIN
+        )
+        for variant, positive in LATE_POSITIVES.items()
+    ),
+    Cell(AXIS, "areas", ON_BOTH_SIDES, "on both sides", without=PLAIN),
+    Cell(AXIS, "zero out", ZERO_OUT, without=PLAIN),
+    Cell(AXIS, "hooks", partial(_hooked, keyframes=False), "a LoRA on one conditioning", without=PLAIN),
+    Cell(AXIS, "hooks", partial(_hooked, keyframes=True), "a LoRA with keyframes", without=PLAIN),
+    Cell(AXIS, "hooks", partial(_hooked, keyframes=True, default=True), "with a default conditioning", without=PLAIN),
+    Cell(AXIS, "GLIGEN", _gligen, without=PLAIN),
+    Cell(AXIS, "unCLIP", partial(_unclip, strength=1.0), without=partial(_unclip, strength=0.0)),
+]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import nodes as host_nodes
 import toys
 from cell import Cell, Patch
 from comfy.controlnet import ControlBase, StrengthType
 from torch import Tensor
 from toy_controls import control_lora, control_net, hint, t2i_adapter
 from toy_graph import call, sample, toy
+
+import nodes as host_nodes
 
 AXIS = "control"
 POSITIVE, NEGATIVE = toys.conditioning(10), toys.conditioning(11)
@@ -92,9 +93,14 @@ CASES: list[tuple[str, str, Callable[[Pair], Pair], dict]] = [
 ]
 
 
+def _no_control(pair: Pair) -> Pair:
+    return pair
 
 
-CELLS = [
-    Cell(AXIS, subject, partial(_draw, apply=apply, **options), variant)
-    for subject, variant, apply, options in CASES
-]
+def _cell(subject: str, variant: str, apply: Callable[[Pair], Pair], options: dict) -> Cell:
+    # At strength 0 the host's node does nothing.
+    without = None if variant == "strength 0" else partial(_draw, apply=_no_control, **options)
+    return Cell(AXIS, subject, partial(_draw, apply=apply, **options), variant, without=without)
+
+
+CELLS = [_cell(*case) for case in CASES]

@@ -11,8 +11,8 @@ import toys
 from cell import Cell, Patch
 from comfy.model_patcher import ModelPatcher
 from comfy_extras import nodes_ip2p, nodes_stable3d, nodes_video_model
-from toy_graph import call, sample, toy
 from torch import Tensor
+from toy_graph import call, sample, toy
 
 AXIS = "families"
 VIDEO = ("svd", "sv3d")
@@ -73,15 +73,41 @@ def _refused_flux(patch: Patch) -> Tensor:
 
 
 REFUSED = {
-    "Stable Diffusion 3": (supported.SD3, {"in_channels": 16, "pos_embed_scaling_factor": None, "depth": 1, "input_size": 8, "adm_in_channels": 8, "context_embedder_config": {"target": "torch.nn.Linear", "params": {"in_features": 8, "out_features": 64}}, "qk_norm": "rms", "pos_embed_max_size": 8}),
+    "Stable Diffusion 3": (
+        supported.SD3,
+        {
+            "in_channels": 16,
+            "pos_embed_scaling_factor": None,
+            "depth": 1,
+            "input_size": 8,
+            "adm_in_channels": 8,
+            "context_embedder_config": {"target": "torch.nn.Linear", "params": {"in_features": 8, "out_features": 64}},
+            "qk_norm": "rms",
+            "pos_embed_max_size": 8,
+        },
+    ),
     "AuraFlow": (supported.AuraFlow, {"max_seq": 16, "cond_seq_dim": 8, "n_double_layers": 1, "n_layers": 1}),
     "Stable Cascade": (supported.Stable_Cascade_C, {"stable_cascade_stage": "c"}),
     "HunyuanDiT": (supported.HunyuanDiT, {"depth": 1, "hidden_size": 16, "num_heads": 2}),
     "Wan 2.1": (supported.WAN21_T2V, {"model_type": "t2v", "dim": 16, "ffn_dim": 16, "num_heads": 2, "num_layers": 1}),
-    "LTX-Video": (supported.LTXV, {"num_layers": 1, "attention_head_dim": 8, "num_attention_heads": 2, "cross_attention_dim": 16}),
-    "Lumina 2": (supported.Lumina2, {"dim": 16, "n_layers": 1, "n_heads": 2, "n_kv_heads": 2, "axes_dims": [4, 2, 2], "axes_lens": [8, 8, 8], "cap_feat_dim": 8}),
+    "LTX-Video": (
+        supported.LTXV,
+        {"num_layers": 1, "attention_head_dim": 8, "num_attention_heads": 2, "cross_attention_dim": 16},
+    ),
+    "Lumina 2": (
+        supported.Lumina2,
+        {
+            "dim": 16,
+            "n_layers": 1,
+            "n_heads": 2,
+            "n_kv_heads": 2,
+            "axes_dims": [4, 2, 2],
+            "axes_lens": [8, 8, 8],
+            "cap_feat_dim": 8,
+        },
+    ),
     "Qwen-Image": (supported.QwenImage, {"num_layers": 1}),
-}  # fmt: skip
+}
 REFUSAL = r"Clockwork cannot cut the model \w+ \(its network is a \w+\): it works with UNet models, such as SD 1\.x"
 TRANSFORMER_NOTE = "A transformer has no skip connections to cut at."
 

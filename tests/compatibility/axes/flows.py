@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 
 import comfy.samplers
-import nodes as host_nodes
 import torch
 import toys
 from cell import Cell, Expectation, Outcome, Patch
@@ -15,6 +15,9 @@ from comfy_extras import nodes_context_windows, nodes_model_downscale
 from comfy_extras import nodes_custom_sampler as custom
 from torch import Tensor
 from toy_graph import call, sample, sample_with, small, toy
+
+import nodes as host_nodes
+from clockwork_pack.clockwork_core.run import PART_OF_LATENT
 
 from .families import IMAGE, ToyVAE
 
@@ -81,7 +84,9 @@ def _detailer(patch: Patch) -> Tensor:
     whole = _ksampler(model, {"samples": torch.zeros(1, 4, 16, 16)})
     crop = call(host_nodes.LatentCrop, whole, 64, 64, 32, 32)
     detailed = _ksampler(model, call(host_nodes.LatentUpscaleBy, crop, "bilinear", 2.0), denoise=0.4)
-    pasted = call(host_nodes.LatentComposite, whole, call(host_nodes.LatentUpscaleBy, detailed, "bilinear", 0.5), 32, 32)
+    pasted = call(
+        host_nodes.LatentComposite, whole, call(host_nodes.LatentUpscaleBy, detailed, "bilinear", 0.5), 32, 32
+    )
     return _flat(whole["samples"], detailed["samples"], _ksampler(model, pasted, denoise=0.3)["samples"])
 
 
@@ -147,7 +152,7 @@ def _tiles_as_runs(patch: Patch) -> Tensor:
 
 def _sample_tiles(model: Callable, x: Tensor, sigmas: Tensor, extra_args: dict, callback=None, disable=None) -> Tensor:  # noqa: ARG001
     """Euler whose every step evaluates the denoiser on one tile after the other."""
-    for sigma, following in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for sigma, following in itertools.pairwise(sigmas):
         tiles = [model(tile, sigma * tile.new_ones(tile.shape[0]), **extra_args) for tile in x.split(8, dim=3)]
         denoised = torch.cat(tiles, dim=3)
         x = denoised + (x - denoised) * following / sigma
@@ -157,6 +162,20 @@ def _sample_tiles(model: Callable, x: Tensor, sigmas: Tensor, extra_args: dict, 
 def _tiles_in_the_sampler(patch: Patch) -> Tensor:
     guider = call(custom.CFGGuider, patch(small()), POSITIVE, NEGATIVE, 3.0)
     return sample_with(guider, comfy.samplers.KSAMPLER(_sample_tiles))
+
+
+def _parts_are_full(outcome: Outcome) -> None:
+    assert set(outcome.kinds) == {"F"}
+    assert PART_OF_LATENT in outcome.reasons
+    assert torch.equal(outcome.ours, outcome.plain)
+    assert not torch.equal(outcome.naive, outcome.plain), "reuse from tile to tile would have been seen"
+
+
+PARTS = Expectation(
+    "Nothing is saved: the sampler calls the model for one tile after the other and nothing tells them apart, "
+    "so every pass is full and the picture is the host's, bit for bit.",
+    _parts_are_full,
+)
 
 
 def _batch(patch: Patch, batch: int) -> Tensor:
@@ -198,17 +217,27 @@ CELLS = [
     Cell(AXIS, "detailer", _detailer, note="Three runs of one patched model at two sizes."),
     Cell(AXIS, "second run after another size", _sizes_back_and_forth),
     Cell(AXIS, "bypass after use", _after_use_without, expectation=BYPASS),
-    Cell(AXIS, "base and refiner", _base_and_refiner, note="Both patched: each KSampler (Advanced) is a run of its own."),
+    Cell(AXIS, "base and refiner", _base_and_refiner, note="Both patched; each sampler is a run of its own."),
     Cell(AXIS, "hand-over between two samplers", _hand_over, note="The second sampler begins with a full pass."),
     Cell(AXIS, "tiles", _tiles_in_the_model, "by a UNet function wrapper"),
     Cell(AXIS, "tiles", _tiles_as_runs, "each a run of its own"),
-    Cell(AXIS, "tiles", _tiles_in_the_sampler, "by the sampler"),
+    Cell(AXIS, "tiles", _tiles_in_the_sampler, "by the sampler", expectation=PARTS),
     *(Cell(AXIS, "batch", partial(_batch, batch=batch), f"of {batch}") for batch in (2, 3, 8)),
     Cell(AXIS, "batch", _batch_of_seeds, "picked from a larger one"),
     Cell(AXIS, "sizes not divisible by 64", _odd_size),
     Cell(AXIS, "context windows", partial(_context_windows, schedule="standard_static", fuse="pyramid"), "static"),
-    Cell(AXIS, "context windows", partial(_context_windows, schedule="standard_static", fuse="relative"), "static, relative"),
+    Cell(
+        AXIS,
+        "context windows",
+        partial(_context_windows, schedule="standard_static", fuse="relative"),
+        "static, relative",
+    ),
     Cell(AXIS, "context windows", partial(_context_windows, schedule="batched", fuse="flat"), "batched"),
-    Cell(AXIS, "context windows", partial(_context_windows, schedule="standard_uniform", fuse="overlap-linear"), "uniform"),
+    Cell(
+        AXIS,
+        "context windows",
+        partial(_context_windows, schedule="standard_uniform", fuse="overlap-linear"),
+        "uniform",
+    ),
     Cell(AXIS, "context windows", partial(_context_windows, schedule="looped_uniform", fuse="flat"), "looped", MOVING),
-]  # fmt: skip
+]

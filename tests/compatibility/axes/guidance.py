@@ -99,7 +99,7 @@ def _sag(model: ModelPatcher) -> ModelPatcher:
 
 
 def _freeze_attention_map(patched: ModelPatcher) -> ModelPatcher:
-    """SAG's recorder in the middle block acts on full evaluations only, as the naive reference runs that block always."""
+    """Let SAG record on full evaluations only: the naive reference runs the middle block on all."""
     replace = patched.model_options["transformer_options"]["patches_replace"]["attn1"]
     record = replace[("middle", 0, 0)]
     (evaluation,) = patched.wrappers["predict_noise"]["seam"]
@@ -124,6 +124,7 @@ def _sag_cells() -> list[Cell]:
             lambda patch, build=build: sample(build(patch)),
             variant,
             SAG_NOTE,
+            without=partial(_cfg, cfg=3.0),
             naive_draw=lambda patch, build=build: sample(_freeze_attention_map(build(patch))),
         )
         for variant, build in orders.items()
