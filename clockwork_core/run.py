@@ -13,6 +13,8 @@ from .schedule import Kind, Schedule, ScheduleRun, Window
 from .steps import step_of
 from .trace import Trace
 
+PART_OF_LATENT = "the sampler evaluated a part of the latent, such as a tile"
+
 
 class Run:
     """Follows the evaluations of one run.
@@ -27,6 +29,7 @@ class Run:
         self._sigmas = sigmas
         self._seen_streams: Counter[Hashable] = Counter()
         self._begun = 0.0
+        self.latent_size = 0  # numbers in the whole latent of the run
 
     @property
     def evaluation(self) -> Evaluation | None:
@@ -41,15 +44,22 @@ class Run:
         if reason is not None and evaluation.planned is not kind:
             evaluation.reasons[reason] += 1
 
-    def begin_evaluation(self, sigma: float) -> None:
-        """Tick the schedule once."""
+    def begin_evaluation(self, sigma: float, size: int) -> None:
+        """Tick the schedule once. size: numbers in the latent that is to be evaluated.
+
+        Nothing tells which part of the latent a smaller one is, so features must not go from it to the next.
+        """
         self._end_evaluation()
         step = step_of(sigma, self._sigmas)
         if self.evaluation is not None and step < self.evaluation.step - 1:
             # A sampler that restarts from more noise: what is remembered belongs to another part of the run.
             self.trace.clear()
         index = len(self.report.evaluations)
-        self.report.evaluations.append(Evaluation(index, step, sigma, self._schedule.next(step)))
+        evaluation = Evaluation(index, step, sigma, self._schedule.next(step))
+        if size < self.latent_size and evaluation.planned is Kind.ADAPTOR:
+            evaluation.planned = Kind.FULL
+            evaluation.reasons[PART_OF_LATENT] += 1
+        self.report.evaluations.append(evaluation)
         self._seen_streams.clear()
 
     def end(self) -> None:

@@ -98,6 +98,7 @@ class Engine:
         guider = executor.class_obj
         sigmas = args[3] if len(args) > 3 else kwargs["sigmas"]
         run = self._new_run(guider, [float(sigma) for sigma in sigmas])
+        run.latent_size = (args[0] if args else kwargs["noise"]).numel()
         try:
             with host.run_value(guider, KEY, run):
                 output = executor(*args, **kwargs)
@@ -111,12 +112,13 @@ class Engine:
 
     def predict_noise(self, executor: host.WrapperExecutor, *args, **kwargs) -> Tensor:
         """Wraps CFGGuider.predict_noise(x, timestep, model_options, seed): one evaluation."""
+        x = args[0] if args else kwargs["x"]
         timestep = args[1] if len(args) > 1 else kwargs["timestep"]
         model_options = args[2] if len(args) > 2 else kwargs.get("model_options", {})
         run: Run | None = model_options.get("transformer_options", {}).get(KEY)
         if run is not None:
             # Samplers read their sigmas back each step anyway, so this costs a GPU no extra wait.
-            run.begin_evaluation(float(timestep.max()))
+            run.begin_evaluation(float(timestep.max()), x.numel())
         return executor(*args, **kwargs)
 
     def diffusion_model(self, executor: host.WrapperExecutor, *args, **kwargs) -> Tensor:
