@@ -16,12 +16,15 @@ from .schedule import Kind, Schedule, ScheduleRun, Window
 from .steps import step_of
 from .trace import Trace
 
+PART_OF_LATENT = "the sampler evaluated a part of the latent, such as a tile"
+
 
 class Run:
     """Follows the evaluations of one run.
 
     sigmas: the sampler's whole list. depth: how many full passes the adaptor looks back.
     controls: None if ControlNets run on each evaluation.
+    latent_size: numbers in the run's whole latent.
     compile_settings: asked at each UNet call how to compile (see `compile.pass_parts`).
     """
 
@@ -32,6 +35,7 @@ class Run:
         sigmas: list[float],
         depth: int,
         report: RunReport,
+        latent_size: int,
         controls: ControlMemory | None,
         compile_settings: Callable[[], dict[str, Any] | None],
     ) -> None:
@@ -44,6 +48,7 @@ class Run:
         self._seen: Counter[Hashable] = Counter()
         self._last_failed = False
         self._begun = 0.0
+        self._latent_size = latent_size
 
     @property
     def evaluation(self) -> Evaluation | None:
@@ -59,11 +64,15 @@ class Run:
             evaluation.reasons[reason] += 1
 
     @contextmanager
-    def evaluating(self, sigma: float) -> Iterator[None]:
-        """One evaluation, for the length of the block; one that failed and is tried again is not a new one."""
+    def evaluating(self, sigma: float, size: int) -> Iterator[None]:
+        """One evaluation, for the length of the block; one that failed and is tried again is not a new one.
+
+        size: numbers in the latent that is evaluated. Nothing tells which part of the run's latent a smaller one is,
+        so features must not go from it to the next.
+        """
         is_retry = self._last_failed and self.evaluation is not None and self.evaluation.sigma == sigma
         if not is_retry:
-            self._begin_evaluation(sigma)
+            self._begin_evaluation(sigma, is_part=size < self._latent_size)
         self._seen.clear()
         self._last_failed = True
         yield
@@ -82,7 +91,7 @@ class Run:
             self._seen = seen_before
             raise
 
-    def _begin_evaluation(self, sigma: float) -> None:
+    def _begin_evaluation(self, sigma: float, is_part: bool) -> None:
         """Tick the schedule once."""
         self._end_evaluation()
         step = step_of(sigma, self._sigmas)
@@ -90,7 +99,11 @@ class Run:
             # A sampler that restarts from more noise: what is remembered belongs to another part of the run.
             self._forget()
         index = len(self.report.evaluations)
-        self.report.evaluations.append(Evaluation(index, step, sigma, self._schedule.next(step)))
+        evaluation = Evaluation(index, step, sigma, self._schedule.next(step))
+        if is_part and evaluation.planned is Kind.ADAPTOR:
+            evaluation.planned = Kind.FULL
+            evaluation.reasons[PART_OF_LATENT] += 1
+        self.report.evaluations.append(evaluation)
         self.trace.begin_evaluation()
 
     def end(self) -> None:

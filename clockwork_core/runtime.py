@@ -126,7 +126,8 @@ class Engine:
         guider = executor.class_obj
         sampler = args[2] if len(args) > 2 else kwargs["sampler"]
         sigmas = args[3] if len(args) > 3 else kwargs["sigmas"]
-        run = self._new_run(guider, sampler, [float(sigma) for sigma in sigmas])
+        latent_size = (args[0] if args else kwargs["noise"]).numel()
+        run = self._new_run(guider, sampler, [float(sigma) for sigma in sigmas], latent_size)
         try:
             with host.run_value(guider, KEY, run):
                 output = executor(*args, **kwargs)
@@ -140,13 +141,14 @@ class Engine:
 
     def predict_noise(self, executor: host.WrapperExecutor, *args, **kwargs) -> Tensor:
         """Wraps CFGGuider.predict_noise(x, timestep, model_options, seed): one evaluation."""
+        x = args[0] if args else kwargs["x"]
         timestep = args[1] if len(args) > 1 else kwargs["timestep"]
         model_options = args[2] if len(args) > 2 else kwargs.get("model_options", {})
         run = _run_in(model_options)
         if run is None:
             return executor(*args, **kwargs)
         # Samplers read their sigmas back each step anyway, so this costs a GPU no extra wait.
-        with run.evaluating(float(timestep.max())):
+        with run.evaluating(float(timestep.max()), x.numel()):
             return executor(*args, **kwargs)
 
     def calc_cond_batch(self, executor: host.WrapperExecutor, *args, **kwargs) -> list[Tensor]:
@@ -189,7 +191,7 @@ class Engine:
         """Guiders may evaluate a second model with the first one's options; that one is left alone."""
         return isinstance(unet, host.UNetModel) and Geometry.of(unet) == self.geometry
 
-    def _new_run(self, guider, sampler, sigmas: list[float]) -> Run:
+    def _new_run(self, guider, sampler, sigmas: list[float], latent_size: int) -> Run:
         config = self.config
         report = self._new_report(guider.model_patcher.model, len(sigmas) - 1)
         report.warnings = config.adaptor.warnings(self._conditions(guider, sampler, report.steps))
@@ -201,6 +203,7 @@ class Engine:
             sigmas,
             config.adaptor.depth,
             report,
+            latent_size,
             ControlMemory(self.cut, self.geometry.blocks) if config.reuse_control else None,
             lambda: host.compile_settings(guider),
         )

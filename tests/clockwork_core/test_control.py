@@ -9,7 +9,6 @@ import toys
 from clockwork import kinds, last_report, with_clockwork
 from controls import controlled, toy_controlnet
 
-from clockwork_pack.adaptors import Identity
 from clockwork_pack.clockwork_core.control import (
     ControlMemory,
     DeferredControl,
@@ -18,8 +17,7 @@ from clockwork_pack.clockwork_core.control import (
     whole_control,
 )
 from clockwork_pack.clockwork_core.cut import Cut, Place
-from clockwork_pack.clockwork_core.runtime import ClockworkConfig, attach
-from clockwork_pack.clockwork_core.schedule import EveryN, Kind, Window
+from clockwork_pack.clockwork_core.schedule import Kind
 from clockwork_pack.clockwork_core.trace import Trace
 
 
@@ -43,7 +41,7 @@ def network_calls(control):
 
 
 def without_reuse(model, clock=2):
-    return attach(model, ClockworkConfig(EveryN(clock), 3, Identity(), Window(), reuse_control=False))
+    return with_clockwork(model, clock, reuse_control=False)
 
 
 def draw(model, conditionings, **options):

@@ -1,5 +1,7 @@
 """Whole runs through the host's own samplers and guiders."""
 
+import itertools
+
 import comfy.samplers
 import pytest
 import torch
@@ -8,7 +10,7 @@ from clockwork import kinds, last_report, with_clockwork
 from comfy.patcher_extension import WrappersMP
 from naive import NaiveClock
 
-from clockwork_pack.clockwork_core.run import Run
+from clockwork_pack.clockwork_core.run import PART_OF_LATENT, Run
 from clockwork_pack.clockwork_core.runtime import detach, reports_of
 from clockwork_pack.clockwork_core.schedule import ExplicitList, FullSteps
 
@@ -86,6 +88,34 @@ class TestTicks:
         patched = with_clockwork(toys.toy_model("sd15"), schedule=ExplicitList("110100"))
         toys.sample(patched)
         assert kinds(patched) == "FFaFaa"
+
+    @pytest.mark.parametrize("dimension", [0, 3], ids=["batch", "width"])
+    def test_a_sampler_that_evaluates_parts_of_the_latent_gets_full_passes(self, dimension):
+        """Each part is an evaluation; the features of one would be wrong for the next."""
+
+        def sample_in_parts(model, x, sigmas, extra_args=None, **_others):
+            for sigma, following in itertools.pairwise(sigmas):
+                parts = [
+                    model(part, sigma * part.new_ones(part.shape[0]), **extra_args) for part in x.chunk(2, dimension)
+                ]
+                denoised = torch.cat(parts, dimension)
+                x = denoised + (x - denoised) * following / sigma
+            return x
+
+        def run(model):
+            noise = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+            guider = comfy.samplers.CFGGuider(model)
+            guider.set_conds(toys.conditioning(1), toys.conditioning(2))
+            sampler = comfy.samplers.KSAMPLER(sample_in_parts)
+            with torch.inference_mode():
+                sigmas = torch.tensor([10.0, 3.0, 1.0])
+                return guider.sample(noise, torch.zeros_like(noise), sampler, sigmas, disable_pbar=True, seed=0)
+
+        model = toys.toy_model("sd15")
+        patched = with_clockwork(model)
+        assert torch.equal(run(patched), run(model))
+        assert kinds(patched) == "FFFF"
+        assert PART_OF_LATENT in last_report(patched).evaluations[1].reasons
 
     def test_a_sampler_that_goes_back_to_more_noise_forgets(self):
         model = with_clockwork(toys.toy_model("sd15"), clock=8)

@@ -15,10 +15,12 @@ def with_clockwork(
     start: float = 0.0,
     end: float = 1.0,
     adaptor=None,
+    reuse_control: bool = True,
 ):
     """The model patched with the given adaptor, or an identity."""
     schedule = schedule or EveryN(clock)
-    return attach(model, ClockworkConfig(schedule, kept_blocks, adaptor or Identity(), Window(start, end)))
+    window = Window(start, end)
+    return attach(model, ClockworkConfig(schedule, kept_blocks, adaptor or Identity(), window, reuse_control))
 
 
 def last_report(patched):

@@ -14,10 +14,13 @@ from comfy.patcher_extension import WrappersMP
 
 
 class SeamReference:
-    """A full evaluation every `clock`; `kept` output blocks see fresh features, and nobody else matters."""
+    """A full evaluation every `clock`; `kept` output blocks see fresh features, and nobody else matters.
 
-    def __init__(self, clock, kept):
-        self.clock, self.kept = clock, kept
+    controls_rest: whether ControlNets answer adaptor evaluations with what they answered before.
+    """
+
+    def __init__(self, clock, kept, controls_rest=False):
+        self.clock, self.kept, self.controls_rest = clock, kept, controls_rest
         self.evaluations = []  # of all runs; each is the list of its UNet calls' kinds, "F" or "a"
 
     def patch(self, model):
@@ -25,8 +28,11 @@ class SeamReference:
         patched = model.clone()
         patched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "seam", self._run)
         patched.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, "seam", self._evaluation)
+        if self.controls_rest:
+            patched.add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, "seam", self._conditionings)
         patches = patched.model_options["transformer_options"].setdefault("patches", {})
-        patches.setdefault("output_block_patch", []).insert(0, self._overwrite)
+        # A function, as a clone of the model copies the owner of a bound method.
+        patches.setdefault("output_block_patch", []).insert(0, lambda *arguments: self._overwrite(*arguments))
         self.first_kept = len(model.model.diffusion_model.output_blocks) - self.kept
         return patched
 
@@ -36,24 +42,34 @@ class SeamReference:
         return "".join("a" if "a" in calls and "F" not in calls else "F" for calls in self.evaluations)
 
     def _run(self, executor, *args, **kwargs):
-        self.features, self.index = {}, 0
+        self.features, self.residuals, self.index = {}, {}, 0
         try:
             return executor(*args, **kwargs)
         finally:
-            self.features = {}
+            self.features, self.residuals = {}, {}
 
     def _evaluation(self, executor, *args, **kwargs):
         self.full = self.index % self.clock == 0
         self.index += 1
-        self.seen = Counter()
+        self.seen, self.stand_ins = Counter(), {}
         self.evaluations.append([])
         return executor(*args, **kwargs)
+
+    def _conditionings(self, executor, model, conds, *others):
+        sides = [side and [self._with_resting_control(cond) for cond in side] for side in conds]
+        return executor(model, sides, *others)
+
+    def _with_resting_control(self, cond):
+        if "control" not in cond:
+            return cond
+        return {**cond, "control": self.stand_ins.setdefault(id(cond["control"]), _Resting(cond["control"], self))}
 
     def _overwrite(self, h, skip, options):
         if options["block"] != ("output", self.first_kept):
             return h, skip
         streams = self._streams(options)
-        sizes = (options["original_shape"], len(streams), skip.shape)
+        batch, *size = options["original_shape"]
+        sizes = (batch // len(streams), size, skip.shape[1:])
         known = [self.features.get(stream, (None, None)) for stream in streams]
         if self.full or any(remembered_sizes != sizes for remembered_sizes, _ in known):
             self.evaluations[-1].append("F")
@@ -70,3 +86,20 @@ class SeamReference:
             streams.append((*name, tuple(window), self.seen[name, tuple(window)]))
             self.seen[name, tuple(window)] += 1
         return streams
+
+
+class _Resting:
+    """A ControlNet that works on each evaluation, but on adaptor evaluations repeats itself if it still acts."""
+
+    def __init__(self, control, reference):
+        self.control, self.reference = control, reference
+
+    def get_control(self, x, timestep, cond, batched_number, options):
+        answer = self.control.get_control(x, timestep, cond, batched_number, options)
+        if answer is None:
+            return None
+        remembered = self.reference.residuals
+        key = tuple(options["uuids"]), tuple(options["cond_or_uncond"]), tuple(x.shape)
+        if self.reference.full or key not in remembered:
+            remembered[key] = {kind: list(values) for kind, values in answer.items()}
+        return {kind: list(values) for kind, values in remembered[key].items()}

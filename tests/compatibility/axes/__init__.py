@@ -1,0 +1,6 @@
+"""The axes of the compatibility matrix, one file each."""
+
+from . import conditioning, control, families, flows, guidance, patches, samplers
+
+AXES = (samplers, guidance, conditioning, control, patches, flows, families)
+CELLS = [cell for axis in AXES for cell in axis.CELLS]
