@@ -14,6 +14,7 @@ from ..clockwork_core.checks import require_text, shown
 from .types import CATEGORY, Adaptor
 
 FOLDER = "clockwork"
+LONGEST_PREFIX = 200
 
 
 def register_folder() -> None:
@@ -106,6 +107,10 @@ def next_path(filename_prefix: str) -> Path:
     Raises ValueError if there is no name, or if it leads out of that folder.
     """
     require_text("filename_prefix", filename_prefix)
+    if len(filename_prefix) > LONGEST_PREFIX or "\0" in filename_prefix:
+        raise ValueError(
+            f"filename_prefix is {shown(filename_prefix)}, but must be a name of at most {LONGEST_PREFIX} characters."
+        )
     root = Path(folder_paths.get_folder_paths(FOLDER)[0]).absolute()
     # Without resolving links: a user may well keep this folder elsewhere.
     target = Path(os.path.normpath(root / filename_prefix))

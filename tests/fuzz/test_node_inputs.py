@@ -1,16 +1,20 @@
 """Anything at all straight into `execute`: a result, or a ValueError with a sentence; the model stays as it was."""
 
 import time
+from contextlib import suppress
 
+import folder_paths
 import pytest
 import torch
 import toys
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from clockwork_pack.adaptors import BUILT_IN, Identity
 from clockwork_pack.clockwork_core.runtime import reports_of
 from clockwork_pack.clockwork_core.schedule import Kind, Window, plan
 from clockwork_pack.nodes import NODES
+from clockwork_pack.nodes.adaptor_files import FOLDER, ClockworkLoadAdaptor, ClockworkSaveAdaptor, next_path
 from clockwork_pack.nodes.apply import ClockworkApply
 from clockwork_pack.nodes.demo import ClockworkLoadDemoModel
 from clockwork_pack.nodes.report import ClockworkReport
@@ -32,6 +36,7 @@ VALID = {
         "end_percent": 1.0,
         "schedule": None,
         "adaptor": None,
+        "reuse_control": True,
     },
     ClockworkSchedule: {
         "mode": "every N",
@@ -41,6 +46,9 @@ VALID = {
         "full_steps": "0, 1, 2, 5, 9",
         "full_passes": 8,
     },
+    ClockworkLoadAdaptor: {"adaptor_name": "extrapolation"},
+    # Never valid, so that nothing is written.
+    ClockworkSaveAdaptor: {"adaptor": Identity(), "filename_prefix": "adaptor"},
     ClockworkReport: {"model": MODEL, "latent": {"samples": torch.zeros(1, 4, 8, 8)}},
 }
 
@@ -87,7 +95,7 @@ def execute(node, inputs):
     options = repr(MODEL.model_options)
     try:
         return node.execute(**inputs).result[0]
-    except ValueError as error:
+    except (ValueError, FileNotFoundError) as error:
         sentence = str(error)
         assert sentence.endswith(".")
         assert " " in sentence
@@ -129,6 +137,34 @@ def test_schedule(inputs):
         assert_usable(schedule)
 
 
+@given(inputs=inputs_of(ClockworkLoadAdaptor))
+@example(inputs={"adaptor_name": "../../etc/passwd"})
+@example(inputs={"adaptor_name": "\0.safetensors"})
+def test_load_adaptor(inputs):
+    adaptor = execute(ClockworkLoadAdaptor, inputs)
+    assert adaptor is None or adaptor.name in BUILT_IN
+
+
+@given(inputs=inputs_of(ClockworkSaveAdaptor))
+def test_save_adaptor(inputs):
+    assert execute(ClockworkSaveAdaptor, inputs) is None
+
+
+@given(prefix=anything)
+@example(prefix="../outside")
+@example(prefix="\0")
+@example(prefix="a/" * 2000)
+@example(prefix="a" * 1000)
+def test_a_file_is_saved_inside_its_folder_or_not_at_all(prefix, tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setitem(folder_paths.folder_names_and_paths, FOLDER, ([str(root)], {".safetensors"}))
+        path = None
+        with suppress(ValueError):
+            path = next_path(prefix)
+    assert path is None or (path.is_relative_to(root) and not path.exists())
+
+
 @given(inputs=inputs_of(ClockworkReport))
 def test_report(inputs):
     result = execute(ClockworkReport, inputs)
@@ -151,6 +187,7 @@ def test_apply_refuses_each_wrong_type():
         "end_percent": ["1", None, float("nan"), -float("inf"), False, 1j],
         "schedule": [0, "", "every N", object()],
         "adaptor": [0, "identity", object()],
+        "reuse_control": [None, 1, "yes", float("nan")],
     }
     for name, values in wrong.items():
         for value in values:
