@@ -1,4 +1,4 @@
-"""python tools/pocket {train,export} …"""
+"""python tools/pocket {train,distil,export} …"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 import torch  # noqa: E402
 from in_process import load_pack, prepare_host  # noqa: E402
 
-COMMANDS = ("train", "export")
+COMMANDS = ("train", "distil", "export")
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...demo_model.file import BETA_SCHEDULE, PREDICTION, TOKEN_IDS, TOKEN_ROWS
 from .data import COLOURS, FOLD, PICTURE
-from .networks import CONTEXT_TOKENS, TEXT_CONFIG, UNET_CONFIG
+from .geometry import CONTEXT_TOKENS, GEOMETRIES, TEXT_CONFIG
 from .train import CACHE, load_checkpoint
 
 TOKEN_EMBEDDING = "text.embeddings.token_embedding.weight"
@@ -43,7 +43,7 @@ def _metadata(state: dict[str, Any]) -> dict[str, str]:
         "beta_schedule": BETA_SCHEDULE,
         "latent": f"pixel_unshuffle(2 * rgb - 1, {FOLD}) of {PICTURE}x{PICTURE} RGB: {3 * FOLD**2}x{side}x{side}",
         "context_tokens": str(CONTEXT_TOKENS),
-        "unet_config": json.dumps(UNET_CONFIG),
+        "unet_config": json.dumps(GEOMETRIES[state["settings"]["geometry"]]),
         "text_config": json.dumps(TEXT_CONFIG),
         "icons": json.dumps(state["icons"]),
         "colours": json.dumps(list(COLOURS)),

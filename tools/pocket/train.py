@@ -14,6 +14,8 @@ from typing import Any
 import torch
 
 from ...demo_model import read_pocket_file
+from .data import Pictures
+from .geometry import GEOMETRIES
 from .icons import load_icons
 from .trainer import PRECISIONS, Settings, Trainer
 
@@ -98,6 +100,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--init", type=Path, help="a pocket.safetensors whose weights a new run starts from")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop this call after so long")
     parser.add_argument("--updates", type=float, default=math.inf, help="stop this call after so many updates")
+    parser.add_argument("--geometry", choices=GEOMETRIES, default=default.geometry)
     parser.add_argument("--total-updates", type=int, default=default.total_updates, help="length of the whole run")
     parser.add_argument("--batch", type=int, default=default.batch)
     parser.add_argument("--learning-rate", type=float, default=default.learning_rate)
@@ -113,9 +116,15 @@ def main(arguments: list[str]) -> int:
     options = _options(arguments)
     try:
         settings = Settings(
-            options.total_updates, options.batch, options.learning_rate, options.seed, options.precision
+            options.geometry,
+            options.total_updates,
+            options.batch,
+            options.learning_rate,
+            options.seed,
+            options.precision,
         )
-        trainer = Trainer(settings, load_icons(CACHE), choose_device(options.device))
+        device = choose_device(options.device)
+        trainer = Trainer(settings, Pictures(load_icons(CACHE), device), device)
         if options.checkpoint.exists():
             trainer.load_state(load_checkpoint(options.checkpoint))
             print(f"Resuming {options.checkpoint} at update {trainer.update}.", flush=True)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from clockwork_pack.demo_model import load_demo_model, read_pocket_file
+from clockwork_pack.tools.pocket.data import Pictures
 from clockwork_pack.tools.pocket.export import export
 from clockwork_pack.tools.pocket.icons import SIDE, IconSet
 from clockwork_pack.tools.pocket.train import Budget, load_checkpoint, train
@@ -24,7 +25,7 @@ def icons(*names: str) -> IconSet:
 @pytest.fixture
 def trainer():
     """Makes trainers that are all the same at their start."""
-    return lambda settings=SETTINGS, names=("tiger", "red apple"): Trainer(settings, icons(*names), CPU)
+    return lambda settings=SETTINGS, names=("tiger", "red apple"): Trainer(settings, Pictures(icons(*names), CPU), CPU)
 
 
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -99,7 +100,12 @@ def test_resuming_with_something_else_is_refused(trainer, changed, names, messag
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
-    [("batch", 0, "batch is 0"), ("learning_rate", -1.0, "learning_rate is -1.0"), ("precision", "int8", "'int8'")],
+    [
+        ("batch", 0, "batch is 0"),
+        ("learning_rate", -1.0, "learning_rate is -1.0"),
+        ("precision", "int8", "'int8'"),
+        ("geometry", "flux", "'flux'"),
+    ],
 )
 def test_bad_settings(name, value, message):
     with pytest.raises(ValueError, match=message):
