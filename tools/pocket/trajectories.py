@@ -1,8 +1,8 @@
 """What a step-distilled student learns from: its teacher's way from noise to picture, at the student's few steps.
 
 The teacher samples with guidance and several steps for each of the student's. At each of its steps the student learns
-the denoised picture with which one Euler step leads to where the teacher arrives: progressive distillation (Salimans and
-Ho, 2022) in one go, with guidance distilled along (Meng et al., 2023).
+the denoised picture with which one Euler step leads to where the teacher arrives: progressive distillation (Salimans
+and Ho, 2022) in one go, with guidance distilled along (Meng et al., 2023).
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _walk(demo: DemoModel, prompts: list[str], noise: Tensor, sigmas: Tensor) ->
 
 
 def subdivided(sigmas: Tensor, parts: int = TEACHER_STEPS_A_STEP) -> Tensor:
-    """Falling sigmas (steps + 1,) with `parts` steps in place of each, in equal ratios; the last, to zero, stays."""
+    """Falling sigmas (steps + 1,) with `parts` in place of each step, in equal ratios; the last, to zero, stays."""
     share = torch.arange(parts) / parts
     ratios = (sigmas[1:-1] / sigmas[:-2])[:, None] ** share  # (steps - 1, parts)
     return torch.cat([(sigmas[:-2, None] * ratios).flatten(), sigmas[-2:]])
