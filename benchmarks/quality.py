@@ -35,6 +35,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cases", type=int, default=64, help="how many pictures each variant draws")
     parser.add_argument("--steps", type=int, nargs="+", default=[8, 20], help="step counts that Clockwork is tried at")
     parser.add_argument("--variants", nargs="+", default=[], help='instead: such as "8 clock=2 cut=1 start=0.2"')
+    parser.add_argument("--sampler", default="dpmpp_2m")
+    parser.add_argument("--cfg", type=float, default=4.0, help="1 for a distilled model")
     return parser.parse_args()
 
 
@@ -47,7 +49,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from clockwork_pack.benchmarks.yardsticks.cases import Split, cases
     from clockwork_pack.benchmarks.yardsticks.grids import save_grid
 
-    drawer, judge = studio.Studio(options.model), load_judge()
+    drawer, judge = studio.Studio(options.model, options.sampler, options.cfg), load_judge()
     chosen = cases(drawer.icons, drawer.colours, Split(options.split), options.cases)
     if options.split == Split.HELD_OUT.value:
         grid = drawer.draw(drawer.model, chosen, GRID_STEPS).pictures
@@ -58,8 +60,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "model": options.model.stem,
         "split": options.split,
         "cases": options.cases,
-        "sampler": f"{studio.SAMPLER}, {studio.SCHEDULER}",
-        "cfg": studio.CFG,
+        "sampler": f"{options.sampler}, {studio.SCHEDULER}",
+        "cfg": options.cfg,
         "converged_steps": comparison.CONVERGED_STEPS,
         "threads": torch.get_num_threads(),
         "rows": comparison.compare(drawer, chosen, compared, judge, converged, lambda line: print(line, flush=True)),

@@ -1,4 +1,7 @@
-"""python benchmarks/judge: train the judge anew and write its weights (some minutes)."""
+"""Train the judge of the pocket models anew, measure it on held-out renders, and write its weights.
+
+./run bench judge
+"""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def save_judge(judge: Judge, path: Path, measured: dict[str, float]) -> None:
 def load_judge(path: Path = WEIGHTS) -> Judge:
     """The judge that `path` holds, ready to judge. Raises FileNotFoundError if there is no such file."""
     if not path.is_file():
-        raise FileNotFoundError(f"There is no judge at {path}: train one with python benchmarks/judge")
+        raise FileNotFoundError(f"There is no judge at {path}: train one with ./run bench judge")
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
         weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg
 import torch
 from kornia.metrics import ssim as ssim_map
 from torch import Tensor
@@ -64,7 +63,14 @@ def frechet_distance(judge: Judge, pictures: Tensor) -> float:
 
 def gaussian_distance(mean: np.ndarray, covariance: np.ndarray, mean_2: np.ndarray, covariance_2: np.ndarray) -> float:
     """Squared Frechet (2-Wasserstein) distance of two Gaussians; means (width,), covariances (width, width)."""
-    # With fewer pictures than features the product has no full rank, and rounding makes its root complex.
-    root = np.real(scipy.linalg.sqrtm(covariance @ covariance_2))
+    # The root of covariance @ covariance_2 has the trace of the root of this symmetric matrix, whose eigenvalues stay
+    # real when there are fewer pictures than features and the product has no full rank.
+    half = _symmetric_root(covariance_2)
+    mixed = np.sqrt(np.linalg.eigvalsh(half @ covariance @ half).clip(min=0)).sum()
     difference = mean - mean_2
-    return float(difference @ difference + np.trace(covariance) + np.trace(covariance_2) - 2 * np.trace(root))
+    return float(difference @ difference + np.trace(covariance) + np.trace(covariance_2) - 2 * mixed)
+
+
+def _symmetric_root(matrix: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(matrix)
+    return vectors * np.sqrt(values.clip(min=0)) @ vectors.T

@@ -32,16 +32,16 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def plot_quality(rows: list[dict[str, Any]], path: Path) -> None:
-    """Each measure over the cost: the line is "fewer steps", the marks are Clockwork."""
+    """Each measure over the cost, where the line is "fewer steps" and the marks are Clockwork; and latent errors."""
     measures = {
         "psnr_converged": "PSNR against converged (dB)",
         "prompt_agreement": "prompt agreement",
         "frechet": "Frechet distance",
     }
-    figure, axes = panels(len(measures))
+    figure, axes = panels(len(measures) + 1)
     plain = [row for row in rows if row["clock"] == 1]
     clockwork = [row for row in rows if row["clock"] > 1]
-    for ax, (name, label) in zip(axes, measures.items(), strict=True):
+    for ax, (name, label) in zip(axes, measures.items(), strict=False):
         _with_bars(ax, plain, name, "fewer steps", "o-", "gray")
         for group, steps, cut in _groups(clockwork):
             marker = "s" if cut == "stage 1" else "^"
@@ -50,7 +50,19 @@ def plot_quality(rows: list[dict[str, Any]], path: Path) -> None:
         ax.set_ylabel(label)
         ax.grid(alpha=0.3)
     axes[0].legend(fontsize="small")
+    _plot_latent_errors(axes[-1], [row for row in clockwork if row["cut"] == "stage 1"])
     save(figure, path)
+
+
+def _plot_latent_errors(ax: Axes, rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        errors = row["latent_error_per_evaluation"]
+        ax.plot([index / len(errors) for index in range(len(errors))], errors, ".-", label=row["variant"])
+    ax.set_xlabel("share of the evaluations")
+    ax.set_ylabel("relative error of the denoised latent")
+    ax.grid(alpha=0.3)
+    if rows:
+        ax.legend(fontsize="x-small")
 
 
 def _groups(rows: list[dict[str, Any]]) -> Iterable[tuple[list[dict[str, Any]], int, str]]:

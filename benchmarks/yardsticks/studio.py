@@ -8,6 +8,7 @@ from typing import Any
 
 import comfy.sample
 import torch
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
@@ -50,34 +51,38 @@ def latents_to_pictures(latents: Tensor) -> Tensor:
 class Studio:
     """A pocket model with its text encoder.
 
-    model: as it is loaded, without Clockwork. icons, colours: the words that it knows.
+    model: as it is loaded, without Clockwork; unet: its network. icons, colours: the words that it knows.
+    batch: how many pictures are drawn at once. sampler, cfg: what all pictures are drawn with.
     """
 
     batch = BATCH
 
-    def __init__(self, path: Path = DEFAULT) -> None:
+    def __init__(self, path: Path = DEFAULT, sampler: str = SAMPLER, cfg: float = CFG) -> None:
+        self.sampler = sampler
+        self.cfg = cfg
         file = read_pocket_file(path)
         self.icons = file.icons
         self.colours = file.colours
         self.model, self._clip, _ = load_demo_model(path)
+        self.unet: UNetModel = self.model.model.diffusion_model
 
-    def draw(self, model: ModelPatcher, cases: list[Case], steps: int, cfg: float = CFG) -> Drawn:
+    def draw(self, model: ModelPatcher, cases: list[Case], steps: int) -> Drawn:
         """Draw all cases with `model`, a patched clone of `self.model` or itself."""
         starts = range(0, len(cases), self.batch)
-        batches = [self._draw(model, cases[start : start + self.batch], steps, cfg) for start in starts]
+        batches = [self._draw(model, cases[start : start + self.batch], steps) for start in starts]
         return Drawn(
             torch.cat([each.latents for each in batches]),
             torch.cat([each.denoised for each in batches], dim=1),
             tuple(report for each in batches for report in each.reports),
         )
 
-    def _draw(self, model: ModelPatcher, cases: list[Case], steps: int, cfg: float) -> Drawn:
+    def _draw(self, model: ModelPatcher, cases: list[Case], steps: int) -> Drawn:
         empty = torch.zeros(len(cases), *LATENT)
         noise = torch.cat([comfy.sample.prepare_noise(empty[:1], case.seed) for case in cases])
         denoised: list[Tensor] = []
         with torch.inference_mode():
             latents = comfy.sample.sample(
-                model, noise, steps, cfg, SAMPLER, SCHEDULER, self._encode([case.prompt for case in cases]),
+                model, noise, steps, self.cfg, self.sampler, SCHEDULER, self._encode([case.prompt for case in cases]),
                 self._encode([""]), empty, callback=lambda _step, x0, _x, _steps: denoised.append(x0.clone()),
                 disable_pbar=True,
             )  # fmt: skip

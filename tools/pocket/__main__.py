@@ -1,4 +1,4 @@
-"""python tools/pocket {train,distil,export} …"""
+"""./run pocket {train,distil,export} …"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMMANDS = ("train", "distil", "export")
 def main() -> int:
     """Run one of the commands; returns the exit status."""
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
-        print(f"usage: python tools/pocket {{{','.join(COMMANDS)}}} [--help]", file=sys.stderr)
+        print(f"usage: ./run pocket {{{','.join(COMMANDS)}}} [--help]", file=sys.stderr)
         return 2
     command, arguments = sys.argv[1], sys.argv[2:]
     prepare_host(cpu=not torch.accelerator.is_available())

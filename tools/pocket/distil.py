@@ -15,7 +15,7 @@ from .trajectories import Trajectories
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="tools/pocket distil", description=__doc__)
+    parser = argparse.ArgumentParser(prog="./run pocket distil", description=__doc__)
     parser.add_argument("--teacher", type=Path, default=DEFAULT)
     parser.add_argument(
         "--geometry", choices=GEOMETRIES, default="pocket", help="of the teacher, and so of the student"

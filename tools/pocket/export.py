@@ -52,14 +52,15 @@ def _metadata(state: dict[str, Any]) -> dict[str, str]:
 
 def main(arguments: list[str]) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="tools/pocket export", description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, default=CACHE / "run.pt")
-    parser.add_argument("--out", type=Path, default=CACHE / "pocket.safetensors")
+    parser = argparse.ArgumentParser(prog="./run pocket export", description=__doc__)
+    parser.add_argument("--checkpoint", type=Path, default=CACHE / "pocket.pt")
+    parser.add_argument("--out", type=Path, help="default: beside the checkpoint")
     options = parser.parse_args(arguments)
+    out = options.out or options.checkpoint.with_suffix(".safetensors")
     try:
-        export(load_checkpoint(options.checkpoint), options.out)
+        export(load_checkpoint(options.checkpoint), out)
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"Wrote {options.out}.")
+    print(f"Wrote {out}.")
     return 0

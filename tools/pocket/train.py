@@ -93,10 +93,8 @@ def choose_device(name: str) -> torch.device:
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     default = Settings()
-    parser = argparse.ArgumentParser(prog="tools/pocket train", description=__doc__)
-    parser.add_argument(
-        "--checkpoint", type=Path, default=CACHE / "run.pt", help="the run's file, resumed if it exists"
-    )
+    parser = argparse.ArgumentParser(prog="./run pocket train", description=__doc__)
+    parser.add_argument("--checkpoint", type=Path, help="resumed if it exists; default .cache/pocket/GEOMETRY.pt")
     parser.add_argument("--init", type=Path, help="a pocket.safetensors whose weights a new run starts from")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop this call after so long")
     parser.add_argument("--updates", type=float, default=math.inf, help="stop this call after so many updates")
@@ -114,6 +112,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 def main(arguments: list[str]) -> int:
     """The command line; returns the exit status."""
     options = _options(arguments)
+    checkpoint = options.checkpoint or CACHE / f"{options.geometry}.pt"
     try:
         settings = Settings(
             options.geometry,
@@ -125,14 +124,14 @@ def main(arguments: list[str]) -> int:
         )
         device = choose_device(options.device)
         trainer = Trainer(settings, Pictures(load_icons(CACHE), device), device)
-        if options.checkpoint.exists():
-            trainer.load_state(load_checkpoint(options.checkpoint))
-            print(f"Resuming {options.checkpoint} at update {trainer.update}.", flush=True)
+        if checkpoint.exists():
+            trainer.load_state(load_checkpoint(checkpoint))
+            print(f"Resuming {checkpoint} at update {trainer.update}.", flush=True)
         elif options.init is not None:
             trainer.start_from(read_pocket_file(options.init))
     except (OSError, RuntimeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     budget = Budget(options.updates, options.minutes)
-    train(trainer, options.checkpoint, budget, options.save_every, lambda line: print(line, flush=True))
+    train(trainer, checkpoint, budget, options.save_every, lambda line: print(line, flush=True))
     return 0

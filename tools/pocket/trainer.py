@@ -111,7 +111,7 @@ class Trainer:
         return self.update >= self.settings.total_updates
 
     def start_from(self, file: PocketFile) -> None:
-        """Begin a new run with the weights of a pocket file. Raises ValueError if its geometry is another."""
+        """Begin a new run with what fits of a pocket file, see `PocketNetworks.load_pocket`."""
         self.networks.load_pocket(file, self._examples.token_ids)
         self.average.load_state_dict(self.networks.state_dict())
         self.prior_updates = file.updates
