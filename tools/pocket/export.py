@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...demo_model.file import BETA_SCHEDULE, PREDICTION, TOKEN_IDS, TOKEN_ROWS
 from .data import COLOURS, FOLD, PICTURE
-from .networks import CONTEXT_TOKENS, TEXT_CONFIG, UNET_CONFIG
+from .geometry import CONTEXT_TOKENS, GEOMETRIES, TEXT_CONFIG
 from .train import CACHE, load_checkpoint
 
 TOKEN_EMBEDDING = "text.embeddings.token_embedding.weight"
@@ -43,7 +43,7 @@ def _metadata(state: dict[str, Any]) -> dict[str, str]:
         "beta_schedule": BETA_SCHEDULE,
         "latent": f"pixel_unshuffle(2 * rgb - 1, {FOLD}) of {PICTURE}x{PICTURE} RGB: {3 * FOLD**2}x{side}x{side}",
         "context_tokens": str(CONTEXT_TOKENS),
-        "unet_config": json.dumps(UNET_CONFIG),
+        "unet_config": json.dumps(GEOMETRIES[state["settings"]["geometry"]]),
         "text_config": json.dumps(TEXT_CONFIG),
         "icons": json.dumps(state["icons"]),
         "colours": json.dumps(list(COLOURS)),
@@ -52,14 +52,15 @@ def _metadata(state: dict[str, Any]) -> dict[str, str]:
 
 def main(arguments: list[str]) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="tools/pocket export", description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, default=CACHE / "run.pt")
-    parser.add_argument("--out", type=Path, default=CACHE / "pocket.safetensors")
+    parser = argparse.ArgumentParser(prog="./run pocket export", description=__doc__)
+    parser.add_argument("--checkpoint", type=Path, default=CACHE / "pocket.pt")
+    parser.add_argument("--out", type=Path, help="default: beside the checkpoint")
     options = parser.parse_args(arguments)
+    out = options.out or options.checkpoint.with_suffix(".safetensors")
     try:
-        export(load_checkpoint(options.checkpoint), options.out)
+        export(load_checkpoint(options.checkpoint), out)
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"Wrote {options.out}.")
+    print(f"Wrote {out}.")
     return 0

@@ -1,4 +1,4 @@
-"""The pictures: 150 of Microsoft's Fluent Emoji (MIT), fetched with npm and rendered once."""
+"""The pictures: 48 of Microsoft's Fluent Emoji (MIT), fetched with npm and rendered once."""
 
 from __future__ import annotations
 
@@ -64,9 +64,7 @@ def render(svg: str) -> np.ndarray:
     try:
         import resvg_py
     except ImportError as error:
-        raise RuntimeError(
-            "Rendering the icons needs resvg-py: pip install -r tools/pocket/requirements.txt"
-        ) from error
+        raise RuntimeError("Rendering the icons needs resvg-py, which ./run pocket installs.") from error
     png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=SIDE, height=SIDE))
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
 

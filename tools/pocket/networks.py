@@ -9,38 +9,11 @@ import comfy.ops
 import torch
 from comfy.clip_model import CLIPLayer, CLIPTextModel_
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from comfy.ldm.modules.diffusionmodules.util import timestep_embedding
 from torch import Tensor, nn
 
 from ...demo_model import PocketFile
-
-UNET_CONFIG: dict[str, Any] = {
-    "image_size": 32,
-    "in_channels": 12,
-    "out_channels": 12,
-    "model_channels": 32,
-    "num_res_blocks": [2, 2, 2, 2],
-    "channel_mult": [1, 2, 4, 4],
-    "transformer_depth": [0, 0, 1, 1, 1, 1, 0, 0],
-    "transformer_depth_middle": 1,
-    "transformer_depth_output": [0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0],
-    "num_head_channels": -1,
-    "num_heads": 4,
-    "context_dim": 64,
-    "use_spatial_transformer": True,
-    "use_linear_in_transformer": False,
-    "legacy": False,
-}
-TEXT_CONFIG: dict[str, Any] = {
-    "num_hidden_layers": 2,
-    "hidden_size": 64,
-    "num_attention_heads": 4,
-    "intermediate_size": 256,
-    "hidden_act": "quick_gelu",
-    "max_position_embeddings": 77,
-    "eos_token_id": 49407,
-}
-# No caption is longer, and cross-attention to padding costs as much as to words.
-CONTEXT_TOKENS = 24
+from .geometry import SIZE_WIDTH, SIZES, TEXT_CONFIG
 
 # Zero at the start, so that each residual branch, and the whole network, begins as nothing.
 _ZERO_AT_FIRST = ("out_layers.3", "proj_out", ".out.2")
@@ -77,22 +50,25 @@ class TrainableCLIPLayer(CLIPLayer):
 class PocketNetworks(nn.Module):
     """Both networks in one module, whose weights have the names of the pocket file.
 
-    tokens: how many tokens the embedding has a row for (see `Captions`).
+    unet_config: one of GEOMETRIES. tokens: how many tokens the embedding has a row for, end_token: the row of the one
+    that ends a prompt (see `Captions`).
     """
 
-    def __init__(self, tokens: int) -> None:
+    def __init__(self, unet_config: dict[str, Any], tokens: int, end_token: int) -> None:
         super().__init__()
-        self.unet = UNetModel(**UNET_CONFIG, dtype=torch.float32, operations=_HOST_OPERATIONS)
+        self.unet = UNetModel(**unet_config, dtype=torch.float32, operations=_HOST_OPERATIONS)
         self.unet.to(memory_format=torch.channels_last)
-        self.text = _text_encoder(tokens)
+        self.text = _text_encoder(tokens, end_token)
         self.requires_grad_(True)
 
     def forward(self, noisy: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
-        """The predicted v (b, 12, h, w) for noisy latents of that shape, timesteps (b,) and tokens (b, 77)."""
-        context = self.text(tokens, dtype=torch.float32)[0][:, :CONTEXT_TOKENS]
+        """The predicted v (b, 12, h, w) for noisy latents of that shape, timesteps (b,) and tokens
+        (b, CONTEXT_TOKENS)."""
+        context, _, pooled = self.text(tokens, dtype=torch.float32)
+        y = _label(pooled) if self.unet.num_classes is not None else None
         options = {"optimized_attention_override": _attention_override}
         noisy = noisy.to(memory_format=torch.channels_last)
-        return self.unet(noisy, timesteps, context=context, transformer_options=options)
+        return self.unet(noisy, timesteps, context=context, y=y, transformer_options=options)
 
     @torch.no_grad()
     def initialize(self, generator: torch.Generator) -> None:
@@ -112,13 +88,18 @@ class PocketNetworks(nn.Module):
 
     @torch.no_grad()
     def load_pocket(self, file: PocketFile, token_ids: Tensor) -> None:
-        """Take over the weights of a pocket file; tokens that it does not know keep what they have.
+        """Take over a pocket file's text encoder, and those weights of its UNet that have the same name and shape here.
 
-        token_ids (n,): the token of each row of the embedding. Raises ValueError if the geometry is another.
+        Tokens that the file does not know keep what they have. token_ids (n,): the token of each row of the embedding.
+        Raises ValueError if the file has another kind of text encoder.
         """
-        if (file.unet_config, file.text_config) != (UNET_CONFIG, TEXT_CONFIG):
-            raise ValueError(f"{file.path} is a pocket model of another geometry than this recipe trains.")
-        self.unet.load_state_dict(file.unet)
+        if file.text_config != TEXT_CONFIG:
+            raise ValueError(f"{file.path} has another text encoder than this recipe trains: {file.text_config}.")
+        own = self.unet.state_dict()
+        fitting = {
+            name: weight for name, weight in file.unet.items() if name in own and weight.shape == own[name].shape
+        }
+        self.unet.load_state_dict({**own, **fitting})
         rows = self.text.embeddings.token_embedding.weight.clone()
         row_of = {token: row for row, token in enumerate(token_ids.tolist())}
         for token, values in zip(file.token_ids.tolist(), file.token_rows, strict=True):
@@ -127,8 +108,14 @@ class PocketNetworks(nn.Module):
         self.text.load_state_dict({**file.text, "embeddings.token_embedding.weight": rows})
 
 
-def _text_encoder(tokens: int) -> CLIPTextModel_:
-    text = CLIPTextModel_(TEXT_CONFIG, torch.float32, "cpu", _HOST_OPERATIONS)
+def _label(pooled: Tensor) -> Tensor:
+    """What SDXL's label embedding gets (b, adm_in_channels): the pooled prompts (b, width) and the pictures' size."""
+    sizes = timestep_embedding(torch.tensor(SIZES, device=pooled.device), SIZE_WIDTH).flatten()
+    return torch.cat([pooled, sizes.expand(len(pooled), -1)], dim=1)
+
+
+def _text_encoder(tokens: int, end_token: int) -> CLIPTextModel_:
+    text = CLIPTextModel_({**TEXT_CONFIG, "eos_token_id": end_token}, torch.float32, "cpu", _HOST_OPERATIONS)
     width = TEXT_CONFIG["hidden_size"]
     text.embeddings.token_embedding = _HOST_OPERATIONS.Embedding(tokens, width, dtype=torch.float32)
     layer = (width, TEXT_CONFIG["num_attention_heads"], TEXT_CONFIG["intermediate_size"], TEXT_CONFIG["hidden_act"])

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 
 from ...demo_model import read_pocket_file
+from .data import Pictures
+from .geometry import GEOMETRIES
 from .icons import load_icons
 from .trainer import PRECISIONS, Settings, Trainer
 
@@ -91,13 +93,12 @@ def choose_device(name: str) -> torch.device:
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     default = Settings()
-    parser = argparse.ArgumentParser(prog="tools/pocket train", description=__doc__)
-    parser.add_argument(
-        "--checkpoint", type=Path, default=CACHE / "run.pt", help="the run's file, resumed if it exists"
-    )
+    parser = argparse.ArgumentParser(prog="./run pocket train", description=__doc__)
+    parser.add_argument("--checkpoint", type=Path, help="resumed if it exists; default .cache/pocket/GEOMETRY.pt")
     parser.add_argument("--init", type=Path, help="a pocket.safetensors whose weights a new run starts from")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop this call after so long")
     parser.add_argument("--updates", type=float, default=math.inf, help="stop this call after so many updates")
+    parser.add_argument("--geometry", choices=GEOMETRIES, default=default.geometry)
     parser.add_argument("--total-updates", type=int, default=default.total_updates, help="length of the whole run")
     parser.add_argument("--batch", type=int, default=default.batch)
     parser.add_argument("--learning-rate", type=float, default=default.learning_rate)
@@ -111,19 +112,26 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 def main(arguments: list[str]) -> int:
     """The command line; returns the exit status."""
     options = _options(arguments)
+    checkpoint = options.checkpoint or CACHE / f"{options.geometry}.pt"
     try:
         settings = Settings(
-            options.total_updates, options.batch, options.learning_rate, options.seed, options.precision
+            options.geometry,
+            options.total_updates,
+            options.batch,
+            options.learning_rate,
+            options.seed,
+            options.precision,
         )
-        trainer = Trainer(settings, load_icons(CACHE), choose_device(options.device))
-        if options.checkpoint.exists():
-            trainer.load_state(load_checkpoint(options.checkpoint))
-            print(f"Resuming {options.checkpoint} at update {trainer.update}.", flush=True)
+        device = choose_device(options.device)
+        trainer = Trainer(settings, Pictures(load_icons(CACHE), device), device)
+        if checkpoint.exists():
+            trainer.load_state(load_checkpoint(checkpoint))
+            print(f"Resuming {checkpoint} at update {trainer.update}.", flush=True)
         elif options.init is not None:
             trainer.start_from(read_pocket_file(options.init))
     except (OSError, RuntimeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     budget = Budget(options.updates, options.minutes)
-    train(trainer, options.checkpoint, budget, options.save_every, lambda line: print(line, flush=True))
+    train(trainer, checkpoint, budget, options.save_every, lambda line: print(line, flush=True))
     return 0

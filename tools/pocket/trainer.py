@@ -7,7 +7,6 @@ noise must copy its input exactly, which one this small never learned.
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,54 +16,67 @@ from comfy.ldm.modules.diffusionmodules.util import make_beta_schedule
 from torch import Tensor
 
 from ...demo_model import PocketFile
-from .data import Batch, Pictures
-from .icons import IconSet
+from .data import Batch, Examples
+from .geometry import GEOMETRIES
+from .muon import Muon
 from .networks import PocketNetworks
 
 # Stable Diffusion's schedule; the host calls the one that is linear in the square root "linear".
 TIMESTEPS, FIRST_BETA, LAST_BETA = 1000, 0.00085, 0.012
 
 WARM_UP_UPDATES = 100
-LAST_RATE_SHARE = 0.03
-LONGEST_AVERAGE = 0.9995
-WEIGHT_DECAY = 0.01
+LONGEST_AVERAGE = 0.998
 MOMENTA = (0.9, 0.99)
-LARGEST_GRADIENT = 1.0
+# What no hidden layer's matrix is, Muon is not made for: AdamW moves it.
+NO_HIDDEN_MATRIX = ("embedding.weight", "unet.input_blocks.0.0.weight", "unet.out.2.weight")
 
 PRECISIONS = ("bfloat16", "float32")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All that decides the weights, beside the icons: a run that is resumed must have the same.
+    """All that decides the weights, beside the examples: a run that is resumed must have the same.
 
-    total_updates: where the learning rate's cosine ends; the run may stop earlier and go on later.
+    geometry: which networks, a name in GEOMETRIES.
+    total_updates: where the learning rate comes to zero; the run may stop earlier and go on later.
     precision: what convolutions and products compute in; weights are float32.
     """
 
-    total_updates: int = 20_000
-    batch: int = 48
-    learning_rate: float = 4e-4
+    geometry: str = "pocket"
+    total_updates: int = 4_000
+    batch: int = 16
+    learning_rate: float = 3e-3
     seed: int = 0
-    precision: str = "bfloat16"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         for name in ("total_updates", "batch", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be above 0.")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision is {self.precision!r}, but must be one of {', '.join(PRECISIONS)}.")
+        for name, choices in (("precision", PRECISIONS), ("geometry", GEOMETRIES)):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(choices)}.")
 
     def rate_at(self, update: int) -> float:
         """The learning rate of update 0, 1, …: by its number, not by the clock, so that a pause changes nothing."""
         warm_up = min(1.0, (update + 1) / WARM_UP_UPDATES)
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, update / self.total_updates)))
-        return self.learning_rate * warm_up * (LAST_RATE_SHARE + (1 - LAST_RATE_SHARE) * cosine)
+        return self.learning_rate * warm_up * max(0.0, 1 - update / self.total_updates)
 
 
 def average_decay(update: int) -> float:
     """How much of the averaged weights stays: short memory at first, or the start would linger."""
     return min(LONGEST_AVERAGE, (1 + update) / (10 + update))
+
+
+def _optimizers(networks: PocketNetworks, learning_rate: float) -> dict[str, torch.optim.Optimizer]:
+    """Muon for the hidden layers' matrices, AdamW for all else."""
+    matrices, others = [], []
+    for name, weight in networks.named_parameters():
+        (matrices if weight.ndim > 1 and not name.endswith(NO_HIDDEN_MATRIX) else others).append(weight)
+    return {
+        "muon": Muon(matrices, learning_rate),
+        "adamw": torch.optim.AdamW(others, learning_rate, MOMENTA, weight_decay=0.0, fused=True),
+    }
 
 
 class Trainer:
@@ -74,21 +86,20 @@ class Trainer:
     average: the exponential moving average of the networks, which is what one ships.
     """
 
-    def __init__(self, settings: Settings, icons: IconSet, device: torch.device) -> None:
+    def __init__(self, settings: Settings, examples: Examples, device: torch.device) -> None:
         self.settings = settings
         self.update = 0
         self.prior_updates = 0
-        self._icon_names = icons.names
         self._device = device
         self._generator = torch.Generator().manual_seed(settings.seed)
-        self._pictures = Pictures(icons, device)
-        networks = PocketNetworks(tokens=len(self._pictures.token_ids))
+        self._examples = examples
+        networks = PocketNetworks(
+            GEOMETRIES[settings.geometry], tokens=len(self._examples.token_ids), end_token=self._examples.end_token
+        )
         networks.initialize(self._generator)
         self.networks = networks.to(device)
         self.average = copy.deepcopy(self.networks).requires_grad_(False)
-        self._optimizer = torch.optim.AdamW(
-            self.networks.parameters(), lr=settings.learning_rate, betas=MOMENTA, weight_decay=WEIGHT_DECAY
-        )
+        self._optimizers = _optimizers(self.networks, settings.learning_rate)
         betas = torch.as_tensor(make_beta_schedule("linear", TIMESTEPS, FIRST_BETA, LAST_BETA))
         signal_power = torch.cumprod(1 - betas, dim=0)
         self._signal = signal_power.sqrt().float().to(device)
@@ -100,21 +111,21 @@ class Trainer:
         return self.update >= self.settings.total_updates
 
     def start_from(self, file: PocketFile) -> None:
-        """Begin a new run with the weights of a pocket file. Raises ValueError if its geometry is another."""
-        self.networks.load_pocket(file, self._pictures.token_ids)
+        """Begin a new run with what fits of a pocket file, see `PocketNetworks.load_pocket`."""
+        self.networks.load_pocket(file, self._examples.token_ids)
         self.average.load_state_dict(self.networks.state_dict())
         self.prior_updates = file.updates
 
     def step(self) -> Tensor:
         """Make one update; returns its loss, a scalar on the device."""
-        batch = self._pictures.batch(self.settings.batch, TIMESTEPS, self._generator)
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.settings.rate_at(self.update)
+        batch = self._examples.batch(self.settings.batch, TIMESTEPS, self._generator)
         loss = self._loss(batch)
-        self._optimizer.zero_grad(set_to_none=True)
+        self.networks.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.networks.parameters(), LARGEST_GRADIENT)
-        self._optimizer.step()
+        for optimizer in self._optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = self.settings.rate_at(self.update)
+            optimizer.step()
         self._update_average()
         self.update += 1
         return loss.detach()
@@ -132,20 +143,19 @@ class Trainer:
     @torch.no_grad()
     def _update_average(self) -> None:
         share = 1 - average_decay(self.update)
-        for average, weight in zip(self.average.parameters(), self.networks.parameters(), strict=True):
-            average.lerp_(weight, share)
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.networks.parameters()), share)
 
     def state(self) -> dict[str, Any]:
         """All that the next update depends on, as plain values and tensors."""
         return {
             "settings": asdict(self.settings),
-            "icons": list(self._icon_names),
-            "token_ids": self._pictures.token_ids,
+            "icons": list(self._examples.icons),
+            "token_ids": self._examples.token_ids,
             "update": self.update,
             "prior_updates": self.prior_updates,
             "networks": self.networks.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()},
             "generator": self._generator.get_state(),
         }
 
@@ -157,11 +167,12 @@ class Trainer:
                     f"The checkpoint's run has {name} {state['settings'][name]}, not {value}: "
                     "resume it with the same settings, or begin a new run in another file."
                 )
-        if tuple(state["icons"]) != self._icon_names:
+        if tuple(state["icons"]) != self._examples.icons:
             raise ValueError("The checkpoint's run was trained on other icons.")
         self.networks.load_state_dict(state["networks"])
         self.average.load_state_dict(state["average"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        for name, optimizer in self._optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
         self._generator.set_state(state["generator"])
         self.update = state["update"]
         self.prior_updates = state["prior_updates"]

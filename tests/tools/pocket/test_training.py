@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from clockwork_pack.demo_model import load_demo_model, read_pocket_file
+from clockwork_pack.tools.pocket.data import Captions, Pictures
 from clockwork_pack.tools.pocket.export import export
+from clockwork_pack.tools.pocket.geometry import GEOMETRIES
 from clockwork_pack.tools.pocket.icons import SIDE, IconSet
 from clockwork_pack.tools.pocket.train import Budget, load_checkpoint, train
 from clockwork_pack.tools.pocket.trainer import Settings, Trainer
@@ -24,7 +26,7 @@ def icons(*names: str) -> IconSet:
 @pytest.fixture
 def trainer():
     """Makes trainers that are all the same at their start."""
-    return lambda settings=SETTINGS, names=("tiger", "red apple"): Trainer(settings, icons(*names), CPU)
+    return lambda settings=SETTINGS, names=("tiger", "red apple"): Trainer(settings, Pictures(icons(*names), CPU), CPU)
 
 
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -54,21 +56,25 @@ def test_an_update_changes_the_weights_and_the_same_seed_the_same_way(trainer):
     assert any(not torch.equal(value, before[name]) for name, value in weights(first).items())
 
 
-def test_the_exported_file_is_a_model_of_the_host_that_computes_the_same(trainer, tmp_path):
-    used = trainer()
+@pytest.mark.parametrize("geometry", list(GEOMETRIES))
+def test_the_exported_file_is_a_model_of_the_host_that_computes_the_same(trainer, tmp_path, geometry):
+    used = trainer(replace(SETTINGS, geometry=geometry))
     used.step()
     out = tmp_path / "pocket.safetensors"
     export(used.state(), out)
     file = read_pocket_file(out)
     assert (file.updates, file.icons) == (1, ("tiger", "red apple"))
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
-    unet = load_demo_model(out).model.model.diffusion_model
+    demo = load_demo_model(out)
+    context, pooled = demo.clip.encode_from_tokens(demo.clip.tokenize("red apple"), return_pooled=True)
     x = torch.randn(1, 12, 32, 32, generator=torch.Generator().manual_seed(0))
-    context = torch.randn(1, 24, 64, generator=torch.Generator().manual_seed(1))
-    arguments = {"timesteps": torch.tensor([500.0]), "context": context}
+    time = torch.tensor([500.0])
+    y = demo.model.model.encode_adm(pooled_output=pooled, width=256, height=256)
+    tokens = Captions(("tiger", "red apple")).tokens[1, :1]
     with torch.no_grad():
+        theirs = demo.model.model.diffusion_model(x, timesteps=time, context=context, y=y)
         # The file holds half precision.
-        torch.testing.assert_close(unet(x, **arguments), used.average.unet(x, **arguments), rtol=1e-2, atol=1e-3)
+        torch.testing.assert_close(theirs, used.average(x, time, tokens), rtol=1e-2, atol=1e-3)
 
 
 def test_a_new_run_takes_over_a_files_weights_and_counts_its_updates(trainer, tmp_path):
@@ -82,6 +88,18 @@ def test_a_new_run_takes_over_a_files_weights_and_counts_its_updates(trainer, tm
     assert fresh.state()["prior_updates"] == 1
     expected = taught.average.unet.state_dict()
     assert all(torch.equal(w, expected[name].half().float()) for name, w in fresh.networks.unet.state_dict().items())
+
+
+def test_another_geometry_takes_over_the_text_encoder_and_what_fits_of_the_unet(trainer, tmp_path):
+    taught = trainer()
+    taught.step()
+    out = tmp_path / "pocket.safetensors"
+    export(taught.state(), out)
+    fresh = trainer(replace(SETTINGS, geometry="pocket-xl"))
+    fresh.start_from(read_pocket_file(out))
+    first, position = "unet.input_blocks.0.0.weight", "text.embeddings.position_embedding.weight"
+    ours, theirs = fresh.networks.state_dict(), taught.average.state_dict()
+    assert all(torch.equal(ours[name], theirs[name].half().float()) for name in (first, position))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +117,12 @@ def test_resuming_with_something_else_is_refused(trainer, changed, names, messag
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
-    [("batch", 0, "batch is 0"), ("learning_rate", -1.0, "learning_rate is -1.0"), ("precision", "int8", "'int8'")],
+    [
+        ("batch", 0, "batch is 0"),
+        ("learning_rate", -1.0, "learning_rate is -1.0"),
+        ("precision", "int8", "'int8'"),
+        ("geometry", "flux", "'flux'"),
+    ],
 )
 def test_bad_settings(name, value, message):
     with pytest.raises(ValueError, match=message):

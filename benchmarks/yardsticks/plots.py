@@ -1,0 +1,80 @@
+"""The measurements as pictures, in one style."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+mpl.use("Agg")
+
+DOTS_PER_INCH = 80
+PANEL_INCHES = (5.0, 3.6)
+
+
+def panels(count: int) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` axes side by side."""
+    width, height = PANEL_INCHES
+    figure, axes = plt.subplots(1, count, figsize=(width * count, height), squeeze=False, layout="constrained")
+    return figure, list(axes[0])
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure as a PNG and forget it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=DOTS_PER_INCH)
+    plt.close(figure)
+
+
+def plot_quality(rows: list[dict[str, Any]], path: Path) -> None:
+    """Each measure over the cost, where the line is "fewer steps" and the marks are Clockwork; and latent errors."""
+    measures = {
+        "psnr_converged": "PSNR against converged (dB)",
+        "prompt_agreement": "prompt agreement",
+        "frechet": "Frechet distance",
+    }
+    figure, axes = panels(len(measures) + 1)
+    plain = [row for row in rows if row["clock"] == 1]
+    clockwork = [row for row in rows if row["clock"] > 1]
+    for ax, (name, label) in zip(axes, measures.items(), strict=False):
+        _with_bars(ax, plain, name, "fewer steps", "o-", "gray")
+        for group, steps, cut in _groups(clockwork):
+            marker = "s" if cut == "stage 1" else "^"
+            _with_bars(ax, group, name, f"{steps} steps, {cut}", f"{marker}:", None)
+        ax.set_xlabel("cost (full passes)")
+        ax.set_ylabel(label)
+        ax.grid(alpha=0.3)
+    axes[0].legend(fontsize="small")
+    _plot_latent_errors(axes[-1], [row for row in clockwork if row["cut"] == "stage 1"])
+    save(figure, path)
+
+
+def _plot_latent_errors(ax: Axes, rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        errors = row["latent_error_per_evaluation"]
+        ax.plot([index / len(errors) for index in range(len(errors))], errors, ".-", label=row["variant"])
+    ax.set_xlabel("share of the evaluations")
+    ax.set_ylabel("relative error of the denoised latent")
+    ax.grid(alpha=0.3)
+    if rows:
+        ax.legend(fontsize="x-small")
+
+
+def _groups(rows: list[dict[str, Any]]) -> Iterable[tuple[list[dict[str, Any]], int, str]]:
+    for steps, cut in sorted({(row["steps"], row["cut"]) for row in rows}):
+        yield [row for row in rows if (row["steps"], row["cut"]) == (steps, cut)], steps, cut
+
+
+def _with_bars(ax: Axes, rows: list[dict[str, Any]], name: str, label: str, style: str, colour: str | None) -> None:
+    costs = [row["full_pass_equivalents"] for row in rows]
+    if isinstance(rows[0][name], float):
+        ax.plot(costs, [row[name] for row in rows], style, label=label, color=colour)
+        return
+    means, lows, highs = zip(*(row[name] for row in rows), strict=True)
+    bars = [[m - low for m, low in zip(means, lows, strict=True)], [h - m for m, h in zip(means, highs, strict=True)]]
+    ax.errorbar(costs, means, yerr=bars, fmt=style, label=label, color=colour, capsize=2)
