@@ -9,7 +9,9 @@ from comfy_api.torch_helpers import set_torch_compile_wrapper
 from comfy_extras.nodes_torch_compile import TorchCompileModel
 from torch._dynamo.utils import counters
 
+from clockwork_pack.adaptors import describe, untrained
 from clockwork_pack.clockwork_core import host
+from clockwork_pack.clockwork_core.cut import seam_of
 
 KEPT = 2
 
@@ -115,6 +117,17 @@ def test_settings_are_known_only_while_the_compiled_unet_is_in_place(model):
             self.model_patcher, self.model_options = patcher, patcher.model_options
 
     assert host.compile_settings(Guider(compiled(model))) is None
+
+
+def test_a_learned_adaptor_whose_place_lies_inside_a_block(model):
+    adaptor = untrained(describe("resnet", seam_of(model.model.diffusion_model, KEPT)))
+    toys.randomize(adaptor.network, 0)
+    expected = toys.sample(with_clockwork(model, kept_blocks=KEPT, adaptor=adaptor), steps=8)
+    used = compiled(with_clockwork(model, kept_blocks=KEPT, adaptor=adaptor))
+    latent, graphs = sample_and_count(used)
+    assert torch.equal(latent, expected)
+    assert kinds(used) == "FaFaFaFa"
+    assert set(graphs[1:]) == {3}
 
 
 @pytest.mark.slow
