@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +42,10 @@ def plot_quality(rows: list[dict[str, Any]], path: Path) -> None:
     clockwork = [row for row in rows if row["clock"] > 1]
     for ax, (name, label) in zip(axes, measures.items(), strict=False):
         _with_bars(ax, plain, name, "fewer steps", "o-", "gray")
-        for group, steps, cut in _groups(clockwork):
+        for (steps, cut, adaptor), group in _groups(clockwork).items():
             marker = "s" if cut == "stage 1" else "^"
-            _with_bars(ax, group, name, f"{steps} steps, {cut}", f"{marker}:", None)
+            line = ":" if adaptor == "identity" else "-"
+            _with_bars(ax, group, name, f"{steps} steps, {cut}, {adaptor}", marker + line, None)
         ax.set_xlabel("cost (full passes)")
         ax.set_ylabel(label)
         ax.grid(alpha=0.3)
@@ -65,9 +65,12 @@ def _plot_latent_errors(ax: Axes, rows: list[dict[str, Any]]) -> None:
         ax.legend(fontsize="x-small")
 
 
-def _groups(rows: list[dict[str, Any]]) -> Iterable[tuple[list[dict[str, Any]], int, str]]:
-    for steps, cut in sorted({(row["steps"], row["cut"]) for row in rows}):
-        yield [row for row in rows if (row["steps"], row["cut"]) == (steps, cut)], steps, cut
+def _groups(rows: list[dict[str, Any]]) -> dict[tuple[int, str, str], list[dict[str, Any]]]:
+    """Rows that differ in their clock only, in the order of their settings."""
+    groups: dict[tuple[int, str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["steps"], row["cut"], row["adaptor"]), []).append(row)
+    return dict(sorted(groups.items()))
 
 
 def _with_bars(ax: Axes, rows: list[dict[str, Any]], name: str, label: str, style: str, colour: str | None) -> None:

@@ -7,7 +7,7 @@ from clockwork_pack.benchmarks.yardsticks.plots import plot_quality
 
 def row(steps: int, clock: int) -> dict:
     measures = {name: [0.5, 0.4, 0.6] for name in ("psnr_converged", "prompt_agreement")}
-    variant = {"variant": f"{steps} steps", "steps": steps, "clock": clock, "cut": "stage 1"}
+    variant = {"variant": f"{steps} steps", "steps": steps, "clock": clock, "cut": "stage 1", "adaptor": "identity"}
     numbers = {"full_pass_equivalents": steps / clock, "frechet": 10.0, "latent_error_per_evaluation": [0.1] * steps}
     return {**variant, **measures, **numbers}
 
