@@ -259,6 +259,29 @@ class TestRuns:
         adaptor.network.double()
         assert torch.equal(toys.sample(patched), expected)
 
+    def test_offloaded_weights(self):
+        """The host leaves them where they are, and each layer fetches its own."""
+        adaptor = as_if_trained(VARIANTS["resnet"])
+        past, present = features(VARIANTS["resnet"])
+        expected = adaptor.predict(past, present)
+        (managed,) = adaptor.models()
+        managed.patch_model(torch.device("cpu"), lowvram_model_memory=1)
+        assert managed.model.model_lowvram
+        assert torch.equal(adaptor.predict(past, present), expected)
+        managed.unpatch_model(torch.device("cpu"))
+        assert torch.equal(adaptor.predict(past, present), expected)
+
+    def test_a_unet_that_computes_in_bfloat16(self):
+        model = toys.toy_model("sd15")
+        model.set_model_compute_dtype(torch.bfloat16)
+        identity, untrained_one, trained = (
+            toys.sample(with_clockwork(model, adaptor=adaptor), steps=4)
+            for adaptor in (BEFORE, untrained(VARIANTS["resnet"]), as_if_trained(VARIANTS["resnet"]))
+        )
+        assert torch.equal(untrained_one, identity)
+        assert torch.isfinite(trained).all()
+        assert not torch.equal(trained, identity)
+
     def test_its_compute_is_in_the_report(self):
         adaptor = untrained(VARIANTS["resnet"])
         patched = with_clockwork(toys.toy_model("sd15"), adaptor=adaptor)

@@ -131,13 +131,6 @@ class TestTicks:
 
 
 class TestAgreement:
-    def test_split_equals_batched(self):
-        """The host batches cond and uncond of one length; an area of the whole picture on one side splits them."""
-        model = with_clockwork(toys.toy_model("sd15"))
-        batched = toys.sample(model)
-        whole = toys.conditioning(11, mask=torch.ones(1, 16, 16), area=(16, 16, 0, 0))
-        assert relative(batched, toys.sample(model, negative=whole)) < 1e-5
-
     @pytest.mark.parametrize("limit", [None, 1])
     def test_split_by_memory_equals_batched(self, limit, monkeypatch):
         model = with_clockwork(toys.toy_model("sdxl"))
