@@ -1,6 +1,7 @@
 """Fifty runs, and the process is no larger than after the first few."""
 
 import gc
+import statistics
 
 import psutil
 import pytest
@@ -14,14 +15,15 @@ from clockwork_pack.clockwork_core.runtime import reports_of
 RUNS = 50
 # The first runs fill what lasts as long as the process: the allocator's pools and oneDNN's cache of prepared kernels.
 WARM_UP = 5
+# Single values jump by some MB as malloc keeps or returns freed blocks: medians of so many runs are compared.
+NEIGHBOURS = 11
 MOST_GROWTH = 5 * 2**20
-# Two streams of 64 channels in float32: were one trace kept of each run, the process would grow by 32 MB.
-SIZE = (36, 36)
-TRACE_BYTES = 2 * 64 * 36 * 36 * 4
+# Two streams of 64 channels in float32.
+SIZE = (24, 24)
+TRACE_BYTES = 2 * 64 * 24 * 24 * 4
 
 
 def resident():
-    gc.collect()
     return psutil.Process().memory_info().rss
 
 
@@ -59,15 +61,16 @@ def one_that_fails_each_time(model, draw):
 
 @pytest.mark.parametrize("kind", [one_patched_model, a_new_patch_each_time, one_that_fails_each_time])
 def test_resident_memory_is_flat(model, draw, kind, record_property):
-    assert (RUNS - WARM_UP) * TRACE_BYTES > 5 * MOST_GROWTH, "a leak would be seen"
     run = kind(model, draw)
     sizes = []
     for _ in range(RUNS):
         run()
         sizes.append(resident())
-    growth = max(sizes[WARM_UP:]) - sizes[WARM_UP - 1]
     record_property("megabytes after each run", [round(size / 2**20, 1) for size in sizes])
-    assert growth <= MOST_GROWTH
+    first, last = sizes[WARM_UP : WARM_UP + NEIGHBOURS], sizes[-NEIGHBOURS:]
+    runs_between = RUNS - WARM_UP - NEIGHBOURS
+    assert runs_between * TRACE_BYTES > 1.5 * MOST_GROWTH, "one trace kept of each run would be seen"
+    assert statistics.median(last) - statistics.median(first) <= MOST_GROWTH
 
 
 def test_reports_are_bounded(model, draw):

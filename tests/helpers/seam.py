@@ -26,7 +26,8 @@ class SeamReference:
         patched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "seam", self._run)
         patched.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, "seam", self._evaluation)
         patches = patched.model_options["transformer_options"].setdefault("patches", {})
-        patches.setdefault("output_block_patch", []).insert(0, self._overwrite)
+        # A function, as a clone of the model copies the owner of a bound method.
+        patches.setdefault("output_block_patch", []).insert(0, lambda *arguments: self._overwrite(*arguments))
         self.first_kept = len(model.model.diffusion_model.output_blocks) - self.kept
         return patched
 
@@ -53,7 +54,8 @@ class SeamReference:
         if options["block"] != ("output", self.first_kept):
             return h, skip
         streams = self._streams(options)
-        sizes = (options["original_shape"], len(streams), skip.shape)
+        batch, *size = options["original_shape"]
+        sizes = (batch // len(streams), size, skip.shape[1:])
         known = [self.features.get(stream, (None, None)) for stream in streams]
         if self.full or any(remembered_sizes != sizes for remembered_sizes, _ in known):
             self.evaluations[-1].append("F")
