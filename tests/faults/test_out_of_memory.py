@@ -14,7 +14,7 @@ from clockwork import kinds, last_report, with_clockwork
 from comfy.patcher_extension import WrappersMP
 from lifetimes import condition_of
 
-from clockwork_pack.clockwork_core.cut import Place
+from clockwork_pack.adaptors import Identity
 from clockwork_pack.clockwork_core.runtime import ClockworkConfig, attach
 from clockwork_pack.clockwork_core.schedule import EveryN, Window
 
@@ -170,15 +170,14 @@ def test_second_try_where_one_conditioning_is_evaluated_twice(toy, draw, monkeyp
 
 
 @dataclass(frozen=True)
-class TwoBack:
+class TwoBack(Identity):
     """An adaptor that looks at two past passes, and writes down which."""
 
-    seen: list = field(default_factory=list)
     name: str = "two back"
-    place: Place = Place.AFTER_UPSAMPLE
     depth: int = 2
+    seen: list = field(default_factory=list)
 
-    def predict(self, past, r_in, emb, log_snr):  # noqa: ARG002
+    def predict(self, past, *_present):
         self.seen.append([each.log_snr[0] for each in past])
         return past[-1].r_out
 

@@ -17,6 +17,8 @@ from clockwork_pack.clockwork_core.schedule import DenseEarly, EveryN, ExplicitL
 CPU = torch.device("cpu")
 # Left out: dpm_adaptive, which evaluates as often as its error tells it, hundreds of times on random weights.
 SAMPLERS = sorted(set(comfy.samplers.SAMPLER_NAMES) - {"dpm_adaptive"})
+# The host's kl_optimal divides by zero where there is one step, and the SDE samplers then fail on NaN.
+ONE_STEP_SCHEDULERS = sorted(set(comfy.samplers.SCHEDULER_NAMES) - {"kl_optimal"})
 # Drawn by the hundred: the structure of three families with one block in each of three levels, 6 output blocks.
 _SHALLOW = {"num_res_blocks": [1, 1, 1], "channel_mult": [1, 2, 2], "transformer_depth": [1, 1, 0]}
 _SHALLOW_OUTPUT = {"transformer_depth_output": [1, 1, 1, 1, 0, 0]}
@@ -176,11 +178,12 @@ _rules = st.one_of(
 @st.composite
 def cases(draw):
     """Whole runs. Most conditionings are plain, most dtypes float32: those are the likely ones."""
+    steps = draw(st.sampled_from((4, 3, 5, 6, 2, 1)))
     sides = st.one_of(st.just((Prompt(),)), _prompt_lists)
     return Case(
         sampler=draw(st.sampled_from(SAMPLERS)),
-        scheduler=draw(st.sampled_from(comfy.samplers.SCHEDULER_NAMES)),
-        steps=draw(st.sampled_from((4, 3, 5, 6, 2, 1))),
+        scheduler=draw(st.sampled_from(comfy.samplers.SCHEDULER_NAMES if steps > 1 else ONE_STEP_SCHEDULERS)),
+        steps=steps,
         denoise=draw(st.sampled_from((1.0, 1.0, 0.7, 0.35))),
         cfg=draw(st.sampled_from((3.0, 3.0, 1.0))),
         rule=draw(_rules),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from seam import SeamReference
 
 SIGMA_TOLERANCE = 1e-3
@@ -65,19 +64,3 @@ class ScheduledReference(SeamReference):
         reached = [sigma <= listed * (1 + SIGMA_TOLERANCE) for listed in self.sigmas]
         count = reached.index(False) if False in reached else len(reached)
         return min(max(count - 1, 0), self.steps - 1)
-
-    def _overwrite(self, h, skip, options):
-        """As in the base class, but each stream by itself: others in its batch may come and go."""
-        if options["block"] != ("output", self.first_kept):
-            return h, skip
-        streams = self._streams(options)
-        parts, skips = h.chunk(len(streams)), skip.chunk(len(streams))
-        batch = options["original_shape"][0] // len(streams)
-        sizes = (batch, *options["original_shape"][1:], *skips[0].shape)
-        known = [self.features.get(stream, (None, None)) for stream in streams]
-        if self.full or any(remembered_sizes != sizes for remembered_sizes, _ in known):
-            self.evaluations[-1].append("F")
-            self.features.update({stream: (sizes, part.clone()) for stream, part in zip(streams, parts, strict=True)})
-            return h, skip
-        self.evaluations[-1].append("a")
-        return torch.cat([features for _, features in known]), skip
