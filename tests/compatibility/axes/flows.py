@@ -197,7 +197,9 @@ def _context_windows(patch: Patch, schedule: str, fuse: str) -> Tensor:
         nodes_context_windows.ContextWindowsManualNode, patch(small()), context_length=3, context_overlap=1,
         context_schedule=schedule, context_stride=1, closed_loop=schedule == "looped_uniform", fuse_method=fuse, dim=0,
     )  # fmt: skip
-    return sample(model, batch=6, size=(8, 8))
+    # The host compares the sigma list with the timesteps of the batch, one by one: only then does it work.
+    frames = 6
+    return sample(model, batch=frames, steps=frames - 1, size=(8, 8))
 
 
 def _hires_with_deep_shrink(patch: Patch) -> Tensor:
