@@ -209,7 +209,7 @@ def _hires_with_deep_shrink(patch: Patch) -> Tensor:
     return sample(model, size=(32, 32))
 
 
-MOVING = "Its windows move from step to step, and a window that is new gets a full pass: it may save little or nothing."
+MOVING = "The windows move from step to step, and one that is new gets a full pass: it saves less."
 CELLS = [
     Cell(AXIS, "image to image", _image_to_image),
     Cell(AXIS, "inpainting by mask", _inpaint_by_mask),
@@ -240,6 +240,7 @@ CELLS = [
         "context windows",
         partial(_context_windows, schedule="standard_uniform", fuse="overlap-linear"),
         "uniform",
+        MOVING,
     ),
     Cell(AXIS, "context windows", partial(_context_windows, schedule="looped_uniform", fuse="flat"), "looped", MOVING),
 ]
