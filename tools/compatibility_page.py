@@ -119,8 +119,15 @@ def _figures(ways: list[Row]) -> tuple[str, str, str]:
 
 
 def _remarks(ways: list[Row]) -> str:
-    remarks = (remark for row in ways for remark in (row["note"], row["expectation"]) if remark)
-    return " ".join(dict.fromkeys(remarks))
+    """Each remark once; where it holds for some ways only, with their names."""
+    holders: dict[str, list[str]] = {}
+    for row in ways:
+        for remark in (row["note"], row["expectation"]):
+            if remark:
+                holders.setdefault(remark, []).append(row["variant"])
+    return " ".join(
+        remark if len(names) == len(ways) else f"*{'; '.join(names)}*: {remark}" for remark, names in holders.items()
+    )
 
 
 if __name__ == "__main__":

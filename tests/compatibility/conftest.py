@@ -26,12 +26,18 @@ def rows(request: pytest.FixtureRequest) -> list:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the results, if the whole matrix has run: a page from a part of it would lie."""
+    """Write the results, once there is one for each cell: a page of a part of the matrix would lie.
+
+    Cells that did not run this time keep what an earlier run measured.
+    """
     from axes import CELLS
     from checks import CLOCK
 
-    rows = session.config.stash[ROWS]
-    if len(rows) == len(CELLS):
+    new = [row.to_dict() for row in session.config.stash[ROWS]]
+    old = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.is_file() else []
+    rows = {(row["axis"], row["subject"], row["variant"]): row for row in [*old, *new]}
+    wanted = [(cell.axis, cell.subject, cell.variant) for cell in CELLS]
+    if new and set(wanted) <= set(rows):
+        results = {"clock": CLOCK, "rows": [rows[cell] for cell in wanted]}
         RESULTS.parent.mkdir(exist_ok=True)
-        results = {"clock": CLOCK, "rows": [row.to_dict() for row in rows]}
         RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

@@ -38,8 +38,10 @@ def test_the_committed_page_tells_of_no_failure():
 
 def test_ways_of_one_subject_share_a_line():
     rows = [row(), row(variant="Clockwork after", note="Mind this.", relative_error=0.5)]
+    rows[0]["note"], rows[1]["expectation"] = "Mind this.", "It differs."
     page = compatibility_page.render({"clock": 3, "rows": rows})
-    assert "| FreeU | Clockwork before; Clockwork after | works | 4 + 6 | 0.5 | 0.25 | Mind this. |" in page
+    remarks = "Mind this. *Clockwork after*: It differs."
+    assert f"| FreeU | Clockwork before; Clockwork after | works | 4 + 6 | 0.5 | 0.25 | {remarks} |" in page
     assert compatibility_page.listed_cells(page) == Counter(
         {("patches", "FreeU", "Clockwork before"): 1, ("patches", "FreeU", "Clockwork after"): 1}
     )

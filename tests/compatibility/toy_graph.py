@@ -65,11 +65,12 @@ def sample_with(
     sampler: comfy.samplers.Sampler | None = None,
     sigmas: Tensor | None = None,
     latent: Tensor | None = None,
+    steps: int = STEPS,
 ) -> Tensor:
-    """SamplerCustomAdvanced: a guider, by default with Euler on a karras list."""
+    """SamplerCustomAdvanced: a guider, by default with Euler on a karras list of `steps`."""
     if sigmas is None:
         sigmas = comfy.samplers.calculate_sigmas(
-            guider.model_patcher.get_model_object("model_sampling"), "karras", STEPS
+            guider.model_patcher.get_model_object("model_sampling"), "karras", steps
         )
     samples = torch.zeros(1, 4, 16, 16) if latent is None else latent
     noise = call(custom.RandomNoise, 1)

@@ -197,7 +197,9 @@ def _context_windows(patch: Patch, schedule: str, fuse: str) -> Tensor:
         nodes_context_windows.ContextWindowsManualNode, patch(small()), context_length=3, context_overlap=1,
         context_schedule=schedule, context_stride=1, closed_loop=schedule == "looped_uniform", fuse_method=fuse, dim=0,
     )  # fmt: skip
-    return sample(model, batch=6, size=(8, 8))
+    # The host compares the sigma list with the timesteps of the batch, one by one: only then does it work.
+    frames = 6
+    return sample(model, batch=frames, steps=frames - 1, size=(8, 8))
 
 
 def _hires_with_deep_shrink(patch: Patch) -> Tensor:
@@ -207,7 +209,7 @@ def _hires_with_deep_shrink(patch: Patch) -> Tensor:
     return sample(model, size=(32, 32))
 
 
-MOVING = "Its windows move from step to step, and a window that is new gets a full pass: it may save little or nothing."
+MOVING = "The windows move from step to step, and one that is new gets a full pass: it saves less."
 CELLS = [
     Cell(AXIS, "image to image", _image_to_image),
     Cell(AXIS, "inpainting by mask", _inpaint_by_mask),
@@ -238,6 +240,7 @@ CELLS = [
         "context windows",
         partial(_context_windows, schedule="standard_uniform", fuse="overlap-linear"),
         "uniform",
+        MOVING,
     ),
     Cell(AXIS, "context windows", partial(_context_windows, schedule="looped_uniform", fuse="flat"), "looped", MOVING),
 ]

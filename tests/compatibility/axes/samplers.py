@@ -16,7 +16,7 @@ from toy_graph import call, sample, sample_with, tiny
 AXIS = "samplers"
 SCHEDULERS = ("karras", "normal", "beta")
 NOTES = {
-    "dpm_adaptive": "It chooses its own steps, and more of them where the features are reused: it may get no faster.",
+    "dpm_adaptive": "It chooses its steps by what evaluations give, so their number may differ with Clockwork.",
 }
 
 
@@ -26,7 +26,7 @@ def _sampler(patch: Patch, sampler: str, scheduler: str, steps: int = 4) -> Tens
 
 def _sampler_node(patch: Patch, node: type, **inputs: object) -> Tensor:
     guider = call(custom.CFGGuider, patch(tiny()), toys.conditioning(10), toys.conditioning(11), 3.0)
-    return sample_with(guider, call(node, **inputs), latent=torch.zeros(1, 4, 8, 8))
+    return sample_with(guider, call(node, **inputs), latent=torch.zeros(1, 4, 8, 8), steps=6)
 
 
 def _inversion(patch: Patch) -> Tensor:
