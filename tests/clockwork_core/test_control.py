@@ -7,7 +7,7 @@ import pytest
 import torch
 import toys
 from clockwork import kinds, last_report, with_clockwork
-from controls import controlled, toy_controlnet
+from toy_controls import control_net, controlled
 
 from clockwork_pack.clockwork_core.control import (
     ControlMemory,
@@ -27,8 +27,8 @@ def model():
 
 
 @pytest.fixture
-def control(model):
-    return toy_controlnet(model)
+def control():
+    return control_net()
 
 
 @pytest.fixture
@@ -148,8 +148,7 @@ class TestRuns:
         assert not torch.equal(latent, toys.sample(with_clockwork(model, 2), steps=8))
 
     def test_a_chain_of_two(self, model, network_calls, control):
-        second = toy_controlnet(model, seed=21)
-        chained = controlled(second, 0.7, onto=controlled(control))
+        chained = controlled(control_net(seed=23), onto=controlled(control))
         patched = with_clockwork(model, 2)
         alone = draw(with_clockwork(model, 2), controlled(control))
         network_calls.clear()
@@ -178,7 +177,7 @@ class TestRuns:
     @pytest.mark.parametrize("family", ["sdxl", "koala 700m"])
     def test_other_families(self, family):
         model = toys.toy_model(family)
-        control = toy_controlnet(model)
+        control = control_net(family)
         patched = with_clockwork(model, kept_blocks=2)
         draw(patched, controlled(control), steps=4)
         assert last_report(patched).to_dict()["control_runs_spared"] == 2

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from clockwork_pack.adaptors import BUILT_IN, Identity
 from clockwork_pack.clockwork_core.runtime import reports_of
 from clockwork_pack.clockwork_core.schedule import Kind, Window, plan
+from clockwork_pack.nodes import NODES
 from clockwork_pack.nodes.adaptor_files import FOLDER, ClockworkLoadAdaptor, ClockworkSaveAdaptor, next_path
 from clockwork_pack.nodes.apply import ClockworkApply
+from clockwork_pack.nodes.demo import ClockworkLoadDemoModel
 from clockwork_pack.nodes.report import ClockworkReport
 from clockwork_pack.nodes.schedule import BUILDERS, ClockworkSchedule
 
@@ -217,3 +219,7 @@ def test_huge_values_take_no_time(mode, changes):
     if schedule is not None:
         assert_usable(schedule)
     assert time.process_time() - start < SECONDS_AT_MOST
+
+
+def test_every_node_with_inputs_is_fuzzed():
+    assert set(NODES) - {ClockworkLoadDemoModel} == set(VALID)

@@ -10,11 +10,12 @@ import comfy.ops
 import comfy.t2i_adapter.adapter
 import torch
 import toys
-from toy_graph import toy
+
+import nodes
 
 
 def _network(family: str, seed: int) -> torch.nn.Module:
-    config = dict(toy(family).model.model_config.unet_config)
+    config = dict(toys.toy_model(family).model.model_config.unet_config)
     config.pop("out_channels")
     network = comfy.cldm.cldm.ControlNet(**config, hint_channels=3, operations=comfy.ops.disable_weight_init)
     toys.randomize(network, seed)
@@ -51,6 +52,18 @@ def control_lora(family: str = "sd15", seed: int = 22) -> comfy.controlnet.Contr
             weights[f"{name}.up"] = 0.3 * torch.randn(out, 2, generator=generator)
             weights[f"{name}.down"] = torch.randn(2, *rest, generator=generator) / weight[0].numel() ** 0.5
     return comfy.controlnet.ControlLora(weights)
+
+
+def controlled(
+    control: comfy.controlnet.ControlBase,
+    strength: float = 0.3,
+    start: float = 0.0,
+    end: float = 1.0,
+    onto: tuple[list, list] | None = None,
+) -> tuple[list, list]:
+    """Positive and negative conditionings with the ControlNet on them, as the host's node puts it there."""
+    positive, negative = onto or (toys.conditioning(10), toys.conditioning(11))
+    return nodes.ControlNetApplyAdvanced().apply_controlnet(positive, negative, control, hint(), strength, start, end)
 
 
 def hint(seed: int = 30, batch: int = 1) -> torch.Tensor:
