@@ -73,7 +73,7 @@ def measure(judge: Judge, icons: IconSet) -> dict[str, float]:
         right = [_right(judge, draw(BATCH, generator)) for _ in range(HELD_OUT_BATCHES)]
         icon, colour = torch.cat(right).mean(0).tolist()
         shares |= {f"icon_top1_{name}": icon, f"colour_top1_{name}": colour}
-    few = renderer.as_trained(BATCH, torch.Generator().manual_seed(HELD_OUT_SEED)).pictures
+    few = renderer.each_in_turn(BATCH, torch.Generator().manual_seed(HELD_OUT_SEED)).pictures
     return {**shares, f"frechet_of_{BATCH}_true_renders": frechet_distance(judge, few)}
 
 
