@@ -14,7 +14,7 @@ from clockwork_pack.tools.pocket.train import Budget, load_checkpoint, train
 from clockwork_pack.tools.pocket.trainer import Settings, Trainer
 
 CPU = torch.device("cpu")
-SETTINGS = Settings(total_updates=6, batch=2, precision="float32")
+SETTINGS = Settings(total_updates=4, batch=2, precision="float32")
 
 
 def icons(*names: str) -> IconSet:
