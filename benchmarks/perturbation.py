@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", type=Path, default=ROOT / "demo_model" / "pocket.safetensors")
     parser.add_argument("--split", choices=("tuning", "held-out"), default="held-out")
-    parser.add_argument("--cases", type=int, default=8)
+    parser.add_argument("--cases", type=int, default=4)
     options = parser.parse_args()
     prepare_host(cpu=True)
     load_pack()

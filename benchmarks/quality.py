@@ -1,12 +1,12 @@
 """Quality of Clockwork beside its peer, fewer steps: agreement, Frechet distance, PSNR, SSIM, FLOPs and seconds.
 
 All variants draw the same prompts from the same seeds. PSNR and SSIM are against the uncached picture of the same step
-count ("uncached") and of 200 steps ("converged"); intervals are 95% bootstrap intervals over the prompts.
+count ("uncached") and of many steps ("converged"); intervals are 95% bootstrap intervals over the prompts.
 
     ./run bench quality [--model FILE] [--split tuning|held-out] [--cases N] [--steps 8 20] [--variants "8 clock=2" ...]
 
 Writes benchmarks/results/quality-MODEL.json and docs/images/yardsticks-quality-MODEL.png; for the held-out split also
-the pictures of 25 steps, docs/images/yardsticks-grid-MODEL.png.
+the pictures, docs/images/yardsticks-grid-MODEL.png.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from in_process import load_pack, prepare_host  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 IMAGES = ROOT / "docs" / "images"
-GRID_STEPS = 25
 
 
 def _options() -> argparse.Namespace:
@@ -35,8 +34,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cases", type=int, default=64, help="how many pictures each variant draws")
     parser.add_argument("--steps", type=int, nargs="+", default=[8, 20], help="step counts that Clockwork is tried at")
     parser.add_argument("--variants", nargs="+", default=[], help='instead: such as "8 clock=2 cut=1 start=0.2"')
-    parser.add_argument("--sampler", default="dpmpp_2m")
+    parser.add_argument("--sampler", default="dpmpp_2m", help="euler for a distilled model")
     parser.add_argument("--cfg", type=float, default=4.0, help="1 for a distilled model")
+    parser.add_argument("--grid-steps", type=int, default=25, help="of the pictures that are kept")
+    parser.add_argument("--converged-steps", type=int, default=200, help="a distilled model has only its own number")
     return parser.parse_args()
 
 
@@ -52,17 +53,17 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     drawer, judge = studio.Studio(options.model, options.sampler, options.cfg), load_judge()
     chosen = cases(drawer.icons, drawer.colours, Split(options.split), options.cases)
     if options.split == Split.HELD_OUT.value:
-        grid = drawer.draw(drawer.model, chosen, GRID_STEPS).pictures
+        grid = drawer.draw(drawer.model, chosen, options.grid_steps).pictures
         save_grid(grid, IMAGES / f"yardsticks-grid-{options.model.stem}.png")
     compared = [variants.Variant.parse(each) for each in options.variants] or variants.compared(tuple(options.steps))
-    converged = drawer.draw(drawer.model, chosen, comparison.CONVERGED_STEPS).pictures
+    converged = drawer.draw(drawer.model, chosen, options.converged_steps).pictures
     return {
         "model": options.model.stem,
         "split": options.split,
         "cases": options.cases,
         "sampler": f"{options.sampler}, {studio.SCHEDULER}",
         "cfg": options.cfg,
-        "converged_steps": comparison.CONVERGED_STEPS,
+        "converged_steps": options.converged_steps,
         "threads": torch.get_num_threads(),
         "rows": comparison.compare(drawer, chosen, compared, judge, converged, lambda line: print(line, flush=True)),
     }

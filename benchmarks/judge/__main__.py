@@ -20,12 +20,14 @@ def main() -> None:
     prepare_host(cpu=True)
     load_pack()
     from clockwork_pack.benchmarks.judge.network import WEIGHTS, save_judge
-    from clockwork_pack.benchmarks.judge.train import measure, train_judge
+    from clockwork_pack.benchmarks.judge.renders import Renderer
+    from clockwork_pack.benchmarks.judge.train import measure, take_reference, train_judge
     from clockwork_pack.tools.pocket.icons import load_icons
     from clockwork_pack.tools.pocket.train import CACHE
 
     icons = load_icons(CACHE)
     judge = train_judge(icons, report=lambda line: print(line, flush=True))
+    take_reference(judge, Renderer(icons))
     measured = measure(judge, icons)
     save_judge(judge, WEIGHTS, measured)
     print(json.dumps(measured, indent=2))

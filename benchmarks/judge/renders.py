@@ -36,7 +36,15 @@ class Renderer:
     def as_trained(self, size: int, generator: torch.Generator) -> Renders:
         """As the pocket models see them: what a perfect model would draw."""
         icons, colours = self._choose(size, generator)
-        placements = random_placements(size, generator)
+        return self._as_trained(icons, colours, generator)
+
+    def each_in_turn(self, size: int, generator: torch.Generator) -> Renders:
+        """The same, but every icon comes before one comes again, as in the cases of the benchmarks."""
+        _, colours = self._choose(size, generator)
+        return self._as_trained(torch.arange(size) % len(self._rgba), colours, generator)
+
+    def _as_trained(self, icons: Tensor, colours: Tensor, generator: torch.Generator) -> Renders:
+        placements = random_placements(len(icons), generator)
         return Renders(compose(self._rgba[icons], self._colours[colours], placements), icons, colours)
 
     def augmented(self, size: int, generator: torch.Generator) -> Renders:

@@ -44,8 +44,7 @@ def train_judge(icons: IconSet, updates: int = UPDATES, report: Callable[[str], 
         schedule.step()
         if update % REPORT_EVERY == 0:
             report(f"judge: update {update} of {updates}, loss {loss.item():.3f}")
-    take_reference(judge.eval(), renderer)
-    return judge
+    return judge.eval()
 
 
 def _loss(judge: Judge, renders: Renders) -> Tensor:
@@ -54,26 +53,26 @@ def _loss(judge: Judge, renders: Renders) -> Tensor:
 
 
 @torch.no_grad()
-def take_reference(judge: Judge, renderer: Renderer) -> None:
+def take_reference(judge: Judge, renderer: Renderer, batches: int = REFERENCE_BATCHES) -> None:
     """Note the mean and covariance of the judge's features of true renders, drawn as the pocket models saw them."""
     generator = torch.Generator().manual_seed(REFERENCE_SEED)
-    batches = [renderer.as_trained(BATCH, generator).pictures for _ in range(REFERENCE_BATCHES)]
-    features = torch.cat([judge(pictures).features for pictures in batches])  # (n, FEATURES)
+    pictures = (renderer.as_trained(BATCH, generator).pictures for _ in range(batches))
+    features = torch.cat([judge(each).features for each in pictures])  # (n, FEATURES)
     judge.reference_mean.copy_(features.mean(0))
     judge.reference_covariance.copy_(features.T.cov())
 
 
 @torch.no_grad()
-def measure(judge: Judge, icons: IconSet) -> dict[str, float]:
+def measure(judge: Judge, icons: IconSet, batches: int = HELD_OUT_BATCHES) -> dict[str, float]:
     """Shares of held-out renders that the judge is right about, from 0 to 1, and its distance to as few as BATCH."""
     renderer = Renderer(icons)
     shares = {}
     for name, draw in (("as_trained", renderer.as_trained), ("augmented", renderer.augmented)):
         generator = torch.Generator().manual_seed(HELD_OUT_SEED)
-        right = [_right(judge, draw(BATCH, generator)) for _ in range(HELD_OUT_BATCHES)]
+        right = [_right(judge, draw(BATCH, generator)) for _ in range(batches)]
         icon, colour = torch.cat(right).mean(0).tolist()
         shares |= {f"icon_top1_{name}": icon, f"colour_top1_{name}": colour}
-    few = renderer.as_trained(BATCH, torch.Generator().manual_seed(HELD_OUT_SEED)).pictures
+    few = renderer.each_in_turn(BATCH, torch.Generator().manual_seed(HELD_OUT_SEED)).pictures
     return {**shares, f"frechet_of_{BATCH}_true_renders": frechet_distance(judge, few)}
 
 

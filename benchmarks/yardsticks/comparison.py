@@ -16,8 +16,6 @@ from .measures import agreement, closeness, frechet_distance, latent_errors
 from .studio import Drawn, Studio
 from .variants import Variant
 
-CONVERGED_STEPS = 200
-
 
 def compare(
     studio: Studio,
@@ -29,7 +27,7 @@ def compare(
 ) -> list[dict[str, Any]]:
     """A row of plain data for each variant, the uncached ones first.
 
-    converged (n, 3, 64, 64): the pictures of CONVERGED_STEPS uncached steps.
+    converged (n, 3, 64, 64): the pictures of many uncached steps.
     """
     uncached: dict[int, Drawn] = {}
     rows = []

@@ -66,6 +66,8 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         ax.set_title(f"alpha {alpha}")
         ax.set_xlabel(f"disturbed from this step of {STEPS} on")
         ax.set_ylabel("relative distance of the final latent")
+        # The levels differ by a factor of ten and more; where nothing is disturbed the distance is 0 and has no place.
+        ax.set_yscale("log", nonpositive="mask")
         ax.grid(alpha=0.3)
     axes[0].legend(fontsize="small", title="level 0 = highest resolution")
     save(figure, path)

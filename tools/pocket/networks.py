@@ -56,6 +56,7 @@ class PocketNetworks(nn.Module):
 
     def __init__(self, unet_config: dict[str, Any], tokens: int, end_token: int) -> None:
         super().__init__()
+        self._unet_config = unet_config
         self.unet = UNetModel(**unet_config, dtype=torch.float32, operations=_HOST_OPERATIONS)
         self.unet.to(memory_format=torch.channels_last)
         self.text = _text_encoder(tokens, end_token)
@@ -88,18 +89,15 @@ class PocketNetworks(nn.Module):
 
     @torch.no_grad()
     def load_pocket(self, file: PocketFile, token_ids: Tensor) -> None:
-        """Take over a pocket file's text encoder, and those weights of its UNet that have the same name and shape here.
+        """Take over a pocket file's text encoder, and its UNet if that has the same geometry.
 
         Tokens that the file does not know keep what they have. token_ids (n,): the token of each row of the embedding.
         Raises ValueError if the file has another kind of text encoder.
         """
         if file.text_config != TEXT_CONFIG:
             raise ValueError(f"{file.path} has another text encoder than this recipe trains: {file.text_config}.")
-        own = self.unet.state_dict()
-        fitting = {
-            name: weight for name, weight in file.unet.items() if name in own and weight.shape == own[name].shape
-        }
-        self.unet.load_state_dict({**own, **fitting})
+        if file.unet_config == self._unet_config:
+            self.unet.load_state_dict(file.unet)
         rows = self.text.embeddings.token_embedding.weight.clone()
         row_of = {token: row for row, token in enumerate(token_ids.tolist())}
         for token, values in zip(file.token_ids.tolist(), file.token_rows, strict=True):

@@ -111,7 +111,7 @@ class Trainer:
         return self.update >= self.settings.total_updates
 
     def start_from(self, file: PocketFile) -> None:
-        """Begin a new run with what fits of a pocket file, see `PocketNetworks.load_pocket`."""
+        """Begin a new run with the weights of a pocket file, as far as `PocketNetworks.load_pocket` takes them over."""
         self.networks.load_pocket(file, self._examples.token_ids)
         self.average.load_state_dict(self.networks.state_dict())
         self.prior_updates = file.updates

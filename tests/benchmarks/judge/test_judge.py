@@ -40,13 +40,13 @@ def test_augmented_renders_stay_pictures(icons):
 
 def test_learns_two_shapes(icons):
     judge = train_judge(icons, updates=40, report=lambda _: None)
-    assert measure(judge, icons)["icon_top1_as_trained"] > 0.9
+    assert measure(judge, icons, batches=2)["icon_top1_as_trained"] > 0.9
 
 
 def test_its_file_gives_the_same_verdicts(icons, tmp_path):
     torch.manual_seed(0)
     judge = Judge(icons.names, ("white", "red"))
-    take_reference(judge, Renderer(icons))
+    take_reference(judge, Renderer(icons), batches=2)
     path = tmp_path / "judge.safetensors"
     save_judge(judge, path, {"icon_top1": 1.0})
     loaded = load_judge(path)

@@ -14,7 +14,7 @@ from clockwork_pack.tools.pocket.train import Budget, load_checkpoint, train
 from clockwork_pack.tools.pocket.trainer import Settings, Trainer
 
 CPU = torch.device("cpu")
-SETTINGS = Settings(total_updates=6, batch=2, precision="float32")
+SETTINGS = Settings(total_updates=4, batch=2, precision="float32")
 
 
 def icons(*names: str) -> IconSet:
@@ -90,16 +90,17 @@ def test_a_new_run_takes_over_a_files_weights_and_counts_its_updates(trainer, tm
     assert all(torch.equal(w, expected[name].half().float()) for name, w in fresh.networks.unet.state_dict().items())
 
 
-def test_another_geometry_takes_over_the_text_encoder_and_what_fits_of_the_unet(trainer, tmp_path):
+def test_another_geometry_takes_over_the_text_encoder_alone(trainer, tmp_path):
     taught = trainer()
     taught.step()
     out = tmp_path / "pocket.safetensors"
     export(taught.state(), out)
     fresh = trainer(replace(SETTINGS, geometry="pocket-xl"))
     fresh.start_from(read_pocket_file(out))
-    first, position = "unet.input_blocks.0.0.weight", "text.embeddings.position_embedding.weight"
     ours, theirs = fresh.networks.state_dict(), taught.average.state_dict()
-    assert all(torch.equal(ours[name], theirs[name].half().float()) for name in (first, position))
+    position = "text.embeddings.position_embedding.weight"
+    assert torch.equal(ours[position], theirs[position].half().float())
+    assert not ours["unet.out.2.weight"].any()
 
 
 @pytest.mark.parametrize(
