@@ -5,8 +5,9 @@ count ("uncached") and of many steps ("converged"); intervals are 95% bootstrap 
 
     ./run bench quality [--model FILE] [--split tuning|held-out] [--cases N] [--steps 8 20] [--variants "8 clock=2" ...]
 
-Writes benchmarks/results/quality-MODEL.json and docs/images/yardsticks-quality-MODEL.png; for the held-out split also
-the pictures, docs/images/yardsticks-grid-MODEL.png.
+Writes benchmarks/results/quality-MODEL.json (with --variants, only their rows of it) and
+docs/images/yardsticks-quality-MODEL.png; for the held-out split also the pictures of 25 steps,
+docs/images/yardsticks-grid-MODEL.png.
 """
 
 from __future__ import annotations
@@ -69,6 +70,17 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def with_earlier_rows(results: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The results, with the rows of other variants that the file holds from a run with the same settings."""
+    if not path.is_file():
+        return results
+    earlier = json.loads(path.read_text())
+    if any(earlier[name] != results[name] for name in ("model", "split", "cases", "sampler", "cfg", "converged_steps")):
+        return results
+    measured = {row["variant"] for row in results["rows"]}
+    return {**results, "rows": [row for row in earlier["rows"] if row["variant"] not in measured] + results["rows"]}
+
+
 def main() -> None:
     options = _options()
     prepare_host(cpu=True)
@@ -79,7 +91,10 @@ def main() -> None:
 
     RESULTS.mkdir(parents=True, exist_ok=True)
     name = f"quality-{options.model.stem}"
-    (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
+    path = RESULTS / f"{name}.json"
+    if options.variants:
+        results = with_earlier_rows(results, path)
+    path.write_text(json.dumps(results, indent=1) + "\n")
     plot_quality(results["rows"], IMAGES / f"yardsticks-{name}.png")
     print(markdown_table(results["rows"]))
 
