@@ -76,10 +76,10 @@ class UNetAct:
             self.run.trace.remember(stream, features)
 
     def _high_res(self, remembered: list[list[Remembered]]) -> Tensor:
-        # Streams may remember different numbers of passes; all have the first ones.
-        past = [_past_of(passes) for passes in zip(*remembered, strict=False)]
-
         def stand_in(r_in: Tensor | None, emb: Tensor) -> Tensor:
+            # Only here, so that the copy of the past lives no longer than it must. Streams may remember different
+            # numbers of passes; all have the first ones.
+            past = [_past_of(passes) for passes in zip(*remembered, strict=False)]
             if r_in is not None and r_in.shape[2:] != past[0].r_out.shape[2:]:
                 raise SeamMismatchError(f"r_in is {tuple(r_in.shape)}, but r_out was {tuple(past[0].r_out.shape)}")
             return self.adaptor.predict(past, Present(r_in, emb, self.call.context, self._log_snr))

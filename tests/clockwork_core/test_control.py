@@ -7,6 +7,8 @@ import pytest
 import torch
 import toys
 from clockwork import kinds, last_report, with_clockwork
+from comfy.model_management import OOM_EXCEPTION
+from comfy.patcher_extension import WrappersMP
 from toy_controls import control_net, controlled
 
 from clockwork_pack.clockwork_core.control import (
@@ -181,6 +183,32 @@ class TestRuns:
         patched = with_clockwork(model, kept_blocks=2)
         draw(patched, controlled(control), steps=4)
         assert last_report(patched).to_dict()["control_runs_spared"] == 2
+
+    @pytest.mark.parametrize("failing_call", [1, 2, 3], ids=["full", "adaptor", "second full"])
+    def test_a_second_try_after_a_failure_finds_the_same_residuals(self, model, control, network_calls, failing_call):
+        expected = draw(with_clockwork(model), controlled(control))
+        network_calls.clear()
+        calls = []
+
+        def fail_once(h, skip, options):
+            if options["block"] == ("output", 11):
+                calls.append(1)
+                if len(calls) == failing_call:
+                    raise OOM_EXCEPTION("out of memory, as the test wants it")
+            return h, skip
+
+        def try_again(executor, *args):
+            try:
+                return executor(*args)
+            except OOM_EXCEPTION:
+                return executor(*args)
+
+        patched = with_clockwork(model)
+        patched.set_model_output_block_patch(fail_once)
+        patched.add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, "another pack", try_again)
+        assert torch.equal(draw(patched, controlled(control)), expected)
+        assert kinds(patched) == "FaFaFa"
+        assert len(network_calls) == 3 + (failing_call % 2), "only a full evaluation runs the network again"
 
     def test_nothing_survives_the_run(self, model, control, monkeypatch):
         references = []
