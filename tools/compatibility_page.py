@@ -26,7 +26,7 @@ below is one thing to combine Clockwork with, and was tested in each of the ways
 ## What "works" means
 
 Each cell draws a few steps with a toy model of the host's own classes (the structure of the real ones, few channels,
-random weights), a full pass every {clock} evaluations, and must hold all of this:
+random weights; in the last axis the trained demo model), a full pass every {clock} evaluations, and must hold all this:
 
 1. It finishes, and evaluations are skipped as the clock says.
 2. It equals a naive reference, **bit for bit**: the host runs all blocks of every evaluation, and one patch overwrites
@@ -40,6 +40,10 @@ random weights), a full pass every {clock} evaluations, and must hold all of thi
 evaluations of all ways together. **distance** is that to the picture without Clockwork, ‖difference‖ / ‖picture‖ in the
 latent, the worst of all ways; **reference** is the same of the naive reference. These toys have random weights and few
 steps, so the figures are large and say nothing about the quality of real pictures; that they are equal is what matters.
+
+torch.compile has tests of its own (`tests/clockwork_core/test_compile.py`): TorchCompileModel before or behind
+Clockwork, three graphs in all, and none after the first full and the first adaptor evaluation. So have checkpoints of
+the true sizes of SD 1.5 and SDXL (`tests/server/test_true_geometry.py`).
 """
 
 
