@@ -46,7 +46,7 @@ def row(
     variant: Variant, drawn: Drawn, uncached: Drawn, cases: list[Case], judge: Judge, converged: Tensor
 ) -> dict[str, Any]:
     """All that is measured on one variant; a measure is [mean, low, high] over the prompts."""
-    spent, full = (sum(parts) for parts in zip(*(report.flops() or (0, 0) for report in drawn.reports), strict=True))
+    spent, full = (sum(parts) for parts in zip(*(report.flops() for report in drawn.reports), strict=True))
     values = {
         **agreement(judge, drawn.pictures, cases),
         **_named(closeness(drawn.pictures, converged), "converged"),

@@ -41,7 +41,8 @@ def plot_quality(rows: list[dict[str, Any]], path: Path) -> None:
     plain = [row for row in rows if row["clock"] == 1]
     clockwork = [row for row in rows if row["clock"] > 1]
     for ax, (name, label) in zip(axes, measures.items(), strict=False):
-        _with_bars(ax, plain, name, "fewer steps", "o-", "gray")
+        if plain:
+            _with_bars(ax, plain, name, "fewer steps", "o-", "gray")
         for (steps, cut, adaptor), group in _groups(clockwork).items():
             marker = "s" if cut == "stage 1" else "^"
             line = ":" if adaptor == "identity" else "-"

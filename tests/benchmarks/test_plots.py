@@ -1,5 +1,6 @@
 """Plots are written, small enough to keep."""
 
+import pytest
 from PIL import Image
 
 from clockwork_pack.benchmarks.yardsticks.plots import plot_quality
@@ -12,9 +13,10 @@ def row(steps: int, clock: int) -> dict:
     return {**variant, **measures, **numbers}
 
 
-def test_quality_is_one_small_picture(tmp_path):
+@pytest.mark.parametrize("rows", [[row(4, 1), row(5, 1), row(5, 2)], [row(5, 2)], [row(5, 1)]])
+def test_quality_is_one_small_picture(tmp_path, rows):
     path = tmp_path / "plots" / "quality.png"
-    plot_quality([row(4, 1), row(5, 1), row(5, 2)], path)
+    plot_quality(rows, path)
     with Image.open(path) as picture:
         assert picture.width > picture.height
     assert path.stat().st_size < 200_000

@@ -33,6 +33,11 @@ def test_renders_show_the_icon_on_its_colour(icons):
     assert not torch.allclose(centres[chosen == 1], torch.tensor(0.5), atol=0.01)
 
 
+def test_icons_in_turn_come_equally_often(icons):
+    renders = Renderer(icons).each_in_turn(4, torch.Generator().manual_seed(0))
+    assert renders.icons.tolist() == [0, 1, 0, 1]
+
+
 def test_augmented_renders_stay_pictures(icons):
     pictures = Renderer(icons).augmented(16, torch.Generator().manual_seed(0)).pictures
     assert 0 <= pictures.min() <= pictures.max() <= 1
