@@ -27,11 +27,11 @@ STEPS = (8, 12, 20)
 CLOCKS = (2, 3, 4)
 # The damping as a function of the gap in lambda.
 RULES: dict[str, Callable[[float], float]] = {
-    "0.25": lambda _gap: 0.25,
     "0.5": lambda _gap: 0.5,
-    "0.75": lambda _gap: 0.75,
     "0.75 (1 - gap / 0.85)": lambda gap: 0.75 * max(0.0, 1.0 - gap / 0.85),
     "exp(-2.5 gap)": lambda gap: math.exp(-2.5 * gap),
+    "exp(-4 gap)": lambda gap: math.exp(-4.0 * gap),
+    "0.65 exp(-(gap / 0.35)²)": lambda gap: 0.65 * math.exp(-((gap / 0.35) ** 2)),
     "0.65 exp(-(gap / 0.5)²)": lambda gap: 0.65 * math.exp(-((gap / 0.5) ** 2)),
 }
 
