@@ -29,7 +29,7 @@ def measure(studio: Studio, cases: list[Case], report: Callable[[str], None] = p
         for level, block in sorted(last_blocks(studio.unet).items()):
             latents = [disturbed(studio, cases, block, alpha, start) for start in STARTS]
             distances = [relative_error(each, undisturbed).mean().item() for each in latents]
-            rows.append({"alpha": alpha, "level": level, "block": block, "distance": distances})
+            rows.append({"alpha": alpha, "level": level, "block": block, "starts": list(STARTS), "distance": distances})
             report(f"alpha {alpha}, level {level}: {', '.join(f'{each:.3f}' for each in distances)}")
     return rows
 

@@ -20,9 +20,9 @@ def constant(value, rows=1):
 
 
 def test_by_hand():
-    """r = 3 + d * (1.4 - 1) / (1 - 0.5) * (3 - 2), with d = exp(-2.5 * 0.4)."""
+    """r = 3 + d * (1.4 - 1) / (1 - 0.5) * (3 - 2), with d = exp(-4 * 0.4)."""
     output = predict([Past((1.0,), constant(3)), Past((0.5,), constant(2))], 1.4)
-    assert torch.allclose(output, constant(3 + math.exp(-1.0) * 0.8))
+    assert torch.allclose(output, constant(3 + math.exp(-1.6) * 0.8))
 
 
 def test_one_past_pass_is_the_identity():
@@ -49,7 +49,7 @@ def test_two_full_passes_at_one_sigma_show_no_trend(distance):
 
 def test_back_towards_the_older_pass_it_interpolates():
     output = predict([Past((1.0,), constant(3)), Past((0.5,), constant(2))], 0.9)
-    assert torch.allclose(output, constant(3 - math.exp(-0.25) * 0.2))
+    assert torch.allclose(output, constant(3 - math.exp(-0.4) * 0.2))
 
 
 def test_rising_sigmas_mirror_falling_ones():
@@ -60,7 +60,7 @@ def test_rising_sigmas_mirror_falling_ones():
 def test_each_stream_by_its_own_past():
     newest, older = torch.cat([constant(3, 2), constant(3, 2)]), torch.cat([constant(2, 2), constant(2, 2)])
     output = predict([Past((1.0, 1.2), newest), Past((0.5, 0.2), older)], 1.4)
-    expected = [3 + math.exp(-1.0) * 0.8] * 2 + [3 + math.exp(-0.5) * 0.2] * 2
+    expected = [3 + math.exp(-1.6) * 0.8] * 2 + [3 + math.exp(-0.8) * 0.2] * 2
     assert torch.allclose(output[:, 0, 0, 0], torch.tensor(expected))
 
 
@@ -69,7 +69,7 @@ def test_half_precision_stays(dtype):
     past = [Past((1.0,), constant(3).to(dtype)), Past((0.5,), constant(2).to(dtype))]
     output = predict(past, 1.4)
     assert output.dtype is dtype
-    assert torch.allclose(output.float(), constant(3.2943), atol=0.01)
+    assert torch.allclose(output.float(), constant(3.1615), atol=0.01)
 
 
 def test_what_it_asks_of_the_engine():
