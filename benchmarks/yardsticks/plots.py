@@ -31,7 +31,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def plot_quality(rows: list[dict[str, Any]], path: Path) -> None:
-    """Each measure over the cost, where the line is "fewer steps" and the marks are Clockwork; and latent errors."""
+    """Each measure over the cost, where the line is "fewer steps" and the marks are Clockwork; and the identity's latent errors."""
     measures = {
         "psnr_converged": "PSNR against converged (dB)",
         "prompt_agreement": "prompt agreement",
@@ -50,8 +50,9 @@ def plot_quality(rows: list[dict[str, Any]], path: Path) -> None:
         ax.set_xlabel("cost (full passes)")
         ax.set_ylabel(label)
         ax.grid(alpha=0.3)
-    axes[0].legend(fontsize="small")
-    _plot_latent_errors(axes[-1], [row for row in clockwork if row["cut"] == "stage 1"])
+    axes[0].legend(fontsize="x-small", loc="lower right")
+    plainest = [row for row in clockwork if (row["cut"], row["adaptor"]) == ("stage 1", "identity")]
+    _plot_latent_errors(axes[-1], plainest)
     save(figure, path)
 
 
