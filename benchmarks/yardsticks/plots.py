@@ -31,7 +31,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def plot_quality(rows: list[dict[str, Any]], path: Path) -> None:
-    """Each measure over the cost, where the line is "fewer steps" and the marks are Clockwork; and the identity's latent errors."""
+    """Each measure over the cost, where the line is "fewer steps" and the marks Clockwork; and latent errors."""
     measures = {
         "psnr_converged": "PSNR against converged (dB)",
         "prompt_agreement": "prompt agreement",

@@ -2,8 +2,8 @@
 
 import json
 import pickle
-import resource
 import struct
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -161,20 +161,25 @@ class TestRefusals:
             load_adaptor(tmp_path / "bad.safetensors")
 
 
-class TestSaving:
-    @pytest.fixture
-    def little_disk(self):
-        """The system stops every file of this process at 10,000 bytes, as a full disk would."""
-        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+@contextmanager
+def little_disk():
+    """The system stops every file of this process at 10,000 bytes, as a full disk would; pytest's own output too."""
+    resource = pytest.importorskip("resource", reason="needs a system with file size limits")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
         yield
+    finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
-    def test_a_full_disk_leaves_what_was_there(self, tmp_path, little_disk):  # noqa: ARG002
+
+class TestSaving:
+    def test_a_full_disk_leaves_what_was_there(self, tmp_path):
         path = tmp_path / "a.safetensors"
         path.write_bytes(b"what was there")
-        with pytest.raises(OSError, match=r"The adaptor could not be saved as .*a.safetensors"):
-            save_adaptor(trained_adaptor(), path)
+        adaptor = trained_adaptor()
+        with pytest.raises(OSError, match=r"The adaptor could not be saved as .*a.safetensors"), little_disk():
+            save_adaptor(adaptor, path)
         assert [each.name for each in tmp_path.iterdir()] == ["a.safetensors"]
         assert path.read_bytes() == b"what was there"
 
