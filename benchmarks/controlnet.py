@@ -76,22 +76,30 @@ def sample(model, latent, steps: int, cfg: float, positive, negative):
         )
 
 
+def random_network(unet_config: dict[str, Any]):
+    """A ControlNet of a UNet's geometry with random weights."""
+    import torch
+
+    network = network_of(unet_config).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.copy_(random_weight(name, parameter.shape, generator))
+    return network
+
+
 def encoder_copy(model):
     """The ControlNet that a training would start from, its zero convolutions opened by SHARE."""
     import comfy.controlnet
     import torch
 
-    unet = model.model.diffusion_model
-    network = network_of(model.model.model_config.unet_config)
-    generator = torch.Generator().manual_seed(0)
+    network = random_network(model.model.model_config.unet_config)
     with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            parameter.copy_(random_weight(name, parameter.shape, generator))
-        network.load_state_dict(unet.state_dict(), strict=False)
+        network.load_state_dict(model.model.diffusion_model.state_dict(), strict=False)
         for convolution in [*network.zero_convs, network.middle_block_out]:
             torch.nn.init.dirac_(convolution[0].weight).mul_(SHARE)
             convolution[0].bias.zero_()
-    return comfy.controlnet.ControlNet(network.eval(), load_device=model.load_device)
+    return comfy.controlnet.ControlNet(network, load_device=model.load_device)
 
 
 def measure_pocket() -> list[dict[str, Any]]:
@@ -163,13 +171,8 @@ def load_sd15():
 def random_controlnet(model):
     """A ControlNet of the UNet's geometry with random weights."""
     import comfy.controlnet
-    import torch
 
-    network = network_of(model.model.model_config.unet_config).eval()
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            parameter.copy_(random_weight(name, parameter.shape, generator))
+    network = random_network(model.model.model_config.unet_config)
     return comfy.controlnet.ControlNet(network, load_device=model.load_device)
 
 

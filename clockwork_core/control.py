@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
+from . import host
 from .cut import Cut, Place
 from .schedule import Kind
 
@@ -65,8 +66,7 @@ class _Remembered:
 
     @property
     def size_bytes(self) -> int:
-        values = [residual for kind in self.residuals.values() for residual in kind if residual is not None]
-        return sum(value.nelement() * value.element_size() for value in values)
+        return sum(residual.nbytes for kind in self.residuals.values() for residual in kind if residual is not None)
 
 
 class ControlMemory:
@@ -90,8 +90,9 @@ class ControlMemory:
     def recall(self, key: Hashable, shape: tuple[int, ...], activity: tuple[bool, ...]) -> Residuals | None:
         """Residuals that may be used again: of the same latents' shape, while the same ControlNets act."""
         found = self._remembered.get(key)
-        fits = found is not None and (found.shape, found.activity) == (shape, activity)
-        return found.residuals if found is not None and fits else None
+        if found is None or (found.shape, found.activity) != (shape, activity):
+            return None
+        return found.residuals
 
 
 class RestingControl:
@@ -162,9 +163,8 @@ def with_resting_controls(
 
 def _batch_of(transformer_options: dict[str, Any]) -> Hashable:
     """Which conditionings are evaluated together."""
-    window = getattr(transformer_options.get("context_window"), "index_list", None)
     return (
         tuple(transformer_options.get("uuids", ())),
         tuple(transformer_options.get("cond_or_uncond", ())),
-        None if window is None else tuple(window),
+        host.context_window_of(transformer_options),
     )

@@ -46,6 +46,7 @@ __all__ = [
     "apply_control",
     "changed_functions",
     "compile_settings",
+    "context_window_of",
     "create_model_options_clone",
     "diffusion_model_of",
     "execute_around",
@@ -110,6 +111,12 @@ def compile_settings(guider: Any) -> dict[str, Any] | None:
     if not hasattr(guider.model_patcher.model.diffusion_model, "_orig_mod"):
         return None
     return guider.model_options.get(TORCH_COMPILE_KWARGS, {})
+
+
+def context_window_of(transformer_options: dict[str, Any]) -> tuple[int, ...] | None:
+    """Which frames of a longer latent this UNet call is for; None where the host uses no context windows."""
+    indices = getattr(transformer_options.get("context_window"), "index_list", None)
+    return None if indices is None else tuple(indices)
 
 
 def execute_around(executor: WrapperExecutor, innermost: Callable, *args: Any, **kwargs: Any) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from . import host
 from .control import ControlMemory, with_resting_controls
 from .cost import CallShape
 from .passes import UNetCall
@@ -126,8 +127,7 @@ class Run:
         uuids, sides = options.get("uuids"), options.get("cond_or_uncond")
         if not uuids or not sides or len(uuids) != len(sides) or call.x.shape[0] % len(uuids):
             return None
-        window = getattr(options.get("context_window"), "index_list", None)
-        window = None if window is None else tuple(window)
+        window = host.context_window_of(options)
         return [self.occurrence((uuid, side, window)) for uuid, side in zip(uuids, sides, strict=True)]
 
     def with_resting_controls(self, conds: list[list[dict] | None]) -> list[list[dict] | None]:
