@@ -54,7 +54,7 @@ GEOMETRIES: dict[str, dict[str, Any]] = {
     "pocket-xl": {
         **_EVERY_UNET,
         "num_res_blocks": [2, 2, 2],
-        "channel_mult": [1, 2, 6],
+        "channel_mult": [1, 3, 5],
         "transformer_depth": [0, 0, 1, 1, 2, 2],
         "transformer_depth_middle": 2,
         "transformer_depth_output": [0, 0, 0, 1, 1, 1, 1, 1, 1],
