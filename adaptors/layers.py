@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..clockwork_core.cut import Seam
 from .host import ResBlock, operations
+from .inputs import NetworkConfig
 
 # The groups of the ResBlock's norm: every width is a multiple.
 GROUPS = 32
@@ -39,12 +40,24 @@ class AdaptorNetwork(nn.Module):
     """What `LearnedAdaptor` asks of a network: the change from the previous r_out to this one.
 
     multiple_of: what height and width of the features must be a multiple of.
+    r_in_scale, r_out_scale: (1,), what the features are multiplied by on their way in, and divided on their way out;
+    kept with the weights, for the features of UNets differ in size by orders of magnitude.
     """
 
     multiple_of: int
+    r_in_scale: Tensor
+    r_out_scale: Tensor
 
-    def forward(self, r_in: Tensor, r_out: Tensor, emb: Tensor, prompt: Tensor | None) -> Tensor:
-        """r_in, r_out: (B, C, h, w). emb: (B, embedding). prompt: (B, context). Returns (B, C of r_out, h, w)."""
+    def __init__(self, **where: Any) -> None:
+        super().__init__()
+        self.register_buffer("r_in_scale", torch.ones(1, **where))
+        self.register_buffer("r_out_scale", torch.ones(1, **where))
+
+    def forward(self, features: Tensor, emb: Tensor, prompt: Tensor | None, gaps: Tensor) -> Tensor:
+        """features: (B, `NetworkConfig.channels`, h, w). emb: (B, embedding). prompt: (B, context). gaps: (B, past).
+
+        Returns (B, C of r_out, h, w).
+        """
         raise NotImplementedError
 
     def start_as_identity(self) -> None:
@@ -53,19 +66,22 @@ class AdaptorNetwork(nn.Module):
 
 
 class ConditionedBlocks(nn.Module):
-    """ResBlocks of latent diffusion in a row, with the UNet's own embedding and, if wanted, the prompt added."""
+    """ResBlocks of latent diffusion in a row, with the UNet's own embedding and, if wanted, prompt and gaps added."""
 
-    def __init__(self, width: int, blocks: int, prompt: bool, seam: Seam, **where: Any) -> None:
+    def __init__(self, width: int, blocks: int, config: NetworkConfig, seam: Seam, **where: Any) -> None:
         super().__init__()
-        self.prompt = operations.Linear(seam.context, width, **where) if prompt else None
+        self.prompt = operations.Linear(seam.context, width, **where) if config.prompt else None
+        self.gaps = operations.Linear(config.past, width, **where) if config.gaps else None
         self.blocks = nn.ModuleList(
             ResBlock(width, seam.embedding, 0.0, operations=operations, **where) for _ in range(blocks)
         )
 
-    def forward(self, h: Tensor, emb: Tensor, prompt: Tensor | None) -> Tensor:
-        """h: (B, width, h, w). emb: (B, embedding). prompt: the pooled prompt vector (B, context)."""
+    def forward(self, h: Tensor, emb: Tensor, prompt: Tensor | None, gaps: Tensor) -> Tensor:
+        """h: (B, width, h, w). emb: (B, embedding). prompt: the pooled prompt vector (B, context). gaps: (B, past)."""
         if self.prompt is not None and prompt is not None:
             h = h + self.prompt(prompt)[:, :, None, None]
+        if self.gaps is not None:
+            h = h + self.gaps(gaps.to(h.dtype))[:, :, None, None]
         for block in self.blocks:
             h = block(h, emb)
         return h
