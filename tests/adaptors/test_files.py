@@ -95,7 +95,7 @@ class TestRefusals:
             ("fits", {"r_in": 10**12}, "fits.r_in is 1000000000000, but must be a int of reasonable size"),
             ("fits", {"r_in": True}, "fits.r_in is True, but must be a int"),
             ("fits", {"r_in": 32.0}, "fits.r_in is 32.0, but must be a int"),
-            ("fits", {"colour": 1}, "'fits' lacks 'kept_blocks', but must hold kept_blocks, r_in"),
+            ("fits", {"colour": 1}, "'fits' holds 'colour', but must hold kept_blocks, r_in"),
             ("config", {"width": 33}, "width is 33, but must be a multiple of 32"),
             ("config", {"width": 2**20}, "width is 1048576, but must be a multiple of 32 between 32 and 8192"),
             ("config", {"width": 64}, r"tensor .* has the shape \[.*32.*\], but must have \[.*64.*\]"),
