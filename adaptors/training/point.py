@@ -1,0 +1,56 @@
+"""The runs that an adaptor is trained for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...clockwork_core.checks import require_number, require_text, require_whole_number, shown
+from ...clockwork_core.schedule import MAX_CLOCK, EveryN
+from ..description import TrainedFor
+
+MOST_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """One kind of sampling run. sampler, scheduler: the host's names. cfg: 1 for a run without guidance.
+
+    Raises ValueError, naming the bad value and the valid ones.
+    """
+
+    steps: int
+    sampler: str
+    scheduler: str
+    cfg: float
+    clock: int
+
+    def __post_init__(self) -> None:
+        require_whole_number("steps", self.steps)
+        require_whole_number("clock", self.clock)
+        require_number("cfg", self.cfg)
+        require_text("sampler", self.sampler)
+        require_text("scheduler", self.scheduler)
+        if not 2 <= self.clock <= MAX_CLOCK:
+            raise ValueError(f"clock is {shown(self.clock)}, but an adaptor needs one between 2 and {MAX_CLOCK}.")
+        if not 2 <= self.steps <= MOST_STEPS:
+            raise ValueError(f"steps is {shown(self.steps)}, but must lie between 2 and {MOST_STEPS}.")
+
+    @property
+    def schedule(self) -> EveryN:
+        return EveryN(self.clock)
+
+
+def trained_for(points: Sequence[OperatingPoint], prompts: int) -> TrainedFor:
+    """What a file says of a training on `points`, which differ in steps and clock only."""
+    steps, clocks = sorted({point.steps for point in points}), sorted({point.clock for point in points})
+    return TrainedFor(
+        steps=steps[0],
+        sampler=points[0].sampler,
+        scheduler=points[0].scheduler,
+        cfg=float(points[0].cfg),
+        clock=clocks[0],
+        prompts=prompts,
+        most_steps=steps[-1] if len(steps) > 1 else 0,
+        most_clock=clocks[-1] if len(clocks) > 1 else 0,
+    )
