@@ -47,7 +47,7 @@ class Features:
 
     r_in: (B, C', h, w). r_outs, r_ins: of past full passes, newest first, (B, C, h, w) and (B, C', h, w); r_ins is
     empty unless the network looks at them. emb: (B, embedding). prompt: (B, context) or None.
-    gaps: (B, past), how much lambda grew since each of those passes.
+    log_snr: (B,), lambda now. gaps: (B, past), how much it grew since each of those passes.
     """
 
     r_in: Tensor
@@ -55,6 +55,7 @@ class Features:
     r_ins: tuple[Tensor, ...]
     emb: Tensor
     prompt: Tensor | None
+    log_snr: Tensor
     gaps: Tensor
 
     @classmethod
@@ -70,6 +71,7 @@ class Features:
             tuple(each.r_in for each in passes if each.r_in is not None),
             present.emb,
             pooled(present.context),
+            present.r_in.new_full((len(present.r_in),), present.log_snr),
             gaps.T.repeat_interleave(rows, dim=0).to(present.r_in),
         )
 

@@ -40,18 +40,21 @@ class AdaptorNetwork(nn.Module):
     """What `LearnedAdaptor` asks of a network: the change from the previous r_out to this one.
 
     multiple_of: what height and width of the features must be a multiple of.
-    r_in_scale, r_out_scale: (1,), what the features are multiplied by on their way in, and divided on their way out;
-    kept with the weights, for the features of UNets differ in size by orders of magnitude.
+    r_in_scale, r_out_scale: (1,), what the features are multiplied by on their way in, for the features of UNets
+    differ in size by orders of magnitude. change_size: (4,), how large the change is, as `size_of_change` has it. All
+    are kept with the weights.
     """
 
     multiple_of: int
     r_in_scale: Tensor
     r_out_scale: Tensor
+    change_size: Tensor
 
     def __init__(self, **where: Any) -> None:
         super().__init__()
         self.register_buffer("r_in_scale", torch.ones(1, **where))
         self.register_buffer("r_out_scale", torch.ones(1, **where))
+        self.register_buffer("change_size", torch.zeros(4, **where))
 
     def forward(self, features: Tensor, emb: Tensor, prompt: Tensor | None, gaps: Tensor) -> Tensor:
         """features: (B, `NetworkConfig.channels`, h, w). emb: (B, embedding). prompt: (B, context). gaps: (B, past).
@@ -63,6 +66,21 @@ class AdaptorNetwork(nn.Module):
     def start_as_identity(self) -> None:
         """Until it is trained, the change is zero."""
         raise NotImplementedError
+
+
+def size_terms(log_snr: Tensor, gap: Tensor) -> Tensor:
+    """What the logarithm of the size of a change is a sum of (B, 4): 1, lambda, its square, and the log of the gap."""
+    return torch.stack([torch.ones_like(log_snr), log_snr, log_snr.square(), gap.abs().clamp(min=1e-3).log()], dim=1)
+
+
+def size_of_change(coefficients: Tensor, log_snr: Tensor, gap: Tensor) -> Tensor:
+    """The typical size of r_out's change (B,) at lambda (B,) since a pass that lies `gap` (B,) of lambda back.
+
+    A network that gives changes in this unit has the same work at each noise level, the principle of c_out in
+    Karras et al. 2022 (https://arxiv.org/abs/2206.00364, table 1); features change by orders of magnitude less
+    where the noise is low.
+    """
+    return (size_terms(log_snr, gap) @ coefficients).clamp(-20.0, 20.0).exp()
 
 
 class ConditionedBlocks(nn.Module):

@@ -15,7 +15,7 @@ from ..clockwork_core.cut import Place, Seam
 from .description import Description
 from .host import ModelPatcher, managed
 from .inputs import Features
-from .layers import AdaptorNetwork, initialize
+from .layers import AdaptorNetwork, initialize, size_of_change
 
 
 class LearnedAdaptor:
@@ -64,7 +64,10 @@ class LearnedAdaptor:
         padding = (0, -width % own.multiple_of, 0, -height % own.multiple_of)
         inputs = F.pad(inputs, padding, mode="replicate")
         change = network(inputs, features.emb, features.prompt, features.gaps)
-        return change[:, :, :height, :width] / r_out_scale
+        size = size_of_change(
+            own.change_size.to(features.log_snr).float(), features.log_snr.float(), features.gaps[:, 0].float()
+        )
+        return change[:, :, :height, :width] * size.to(change).view(-1, 1, 1, 1)
 
     def require_fit(self, seam: Seam) -> None:
         fits = self.description.seam

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..inputs import Features
+from ..layers import size_terms
 from ..learned import LearnedAdaptor
 from .buffer import ReplayBuffer
 from .losses import LOSSES, relative
@@ -218,17 +220,33 @@ class Distillation:
 
     @torch.no_grad()
     def _measure_scales(self, own: list[int]) -> None:
-        """From the first trajectories: how large the features are, and how far the identity is off."""
+        """From the first trajectories: how large the features and their changes are, how far the identity is off."""
         pairs = [pair for number in own for pair in self._buffer.all_of(number)]
         batch = Batch.of(pairs, self._source.device)
         features, _ = self._source.high_res.enter(batch)
         index = list(LOSSES).index(self.settings.loss)
-        statistics = [
-            1.0 / float(features.r_in.std()),
-            1.0 / float(batch.r_outs[0].std()),
-            float(batch.identity_errors[index].mean()),
+        measured = [
+            1.0 / features.r_in.std(),
+            1.0 / batch.r_outs[0].std(),
+            batch.identity_errors[index].mean(),
+            *_fit_of_sizes(batch, features),
         ]
-        r_in_scale, r_out_scale, self._typical = (self._share.total(value) / self._share.count for value in statistics)
+        r_in_scale, r_out_scale, self._typical, *change_size = (
+            self._share.total(float(value)) / self._share.count for value in measured
+        )
         for network in (self.adaptor.network, self.average):
             network.r_in_scale.fill_(r_in_scale)
             network.r_out_scale.fill_(r_out_scale)
+            network.change_size.copy_(torch.tensor(change_size))
+
+
+def _fit_of_sizes(batch: Batch, features: Features) -> Tensor:
+    """The coefficients (4,) of `size_of_change` that fit a batch best.
+
+    A little ridge, for one kind of run may hold fewer gaps and noise levels than there are terms.
+    """
+    target = batch.r_out if not features.r_outs else batch.r_out - features.r_outs[0]
+    sizes = target.square().flatten(1).mean(1).clamp(min=1e-12).log() / 2
+    terms = size_terms(features.log_snr, features.gaps[:, 0]).double()
+    ridge = 1e-3 * len(terms) * torch.eye(terms.shape[1], dtype=terms.dtype, device=terms.device)
+    return torch.linalg.solve(terms.T @ terms + ridge, terms.T @ sizes.double())
