@@ -25,6 +25,7 @@ class Architecture(NamedTuple):
 # The names are saved in files: add new ones, never change one.
 ARCHITECTURES: dict[str, Architecture] = {
     "resnet": Architecture(ResNetConfig, ResNet, ResNetConfig.scaled_to),
+    "trend": Architecture(ResNetConfig, ResNet, ResNetConfig.trend),
     "unet": Architecture(UNetConfig, UNet, UNetConfig.scaled_to),
     "unet-light": Architecture(UNetConfig, UNet, UNetConfig.light),
 }

@@ -13,6 +13,7 @@ from .inputs import NetworkConfig
 from .layers import AdaptorNetwork, ConditionedBlocks, require_blocks, require_width, scaled_width, zero
 
 SD15_WIDTH = 384
+SD15_TREND_WIDTH = 640
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,11 @@ class ResNetConfig(NetworkConfig):
     @classmethod
     def scaled_to(cls, seam: Seam) -> ResNetConfig:
         return cls(width=scaled_width(SD15_WIDTH, seam))
+
+    @classmethod
+    def trend(cls, seam: Seam) -> ResNetConfig:
+        """Ours: at full resolution, and with the trend of the last two passes and of r_in before its eyes."""
+        return cls(width=scaled_width(SD15_TREND_WIDTH, seam), stride=1, past=2, past_r_in=True)
 
 
 class ResNet(AdaptorNetwork):
