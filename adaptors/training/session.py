@@ -6,23 +6,20 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...clockwork_core.host import ModelPatcher
-from ..description import Description
 from ..learned import LearnedAdaptor, untrained
 from . import host
 from .checkpoint import load_checkpoint, save_checkpoint
 from .distil import Checked, Distillation, DivergedError
 from .high_res import HighResPart
 from .pairs import Pair
-from .point import OperatingPoint, trained_for
+from .plan import TrainingPlan
+from .point import trained_for
 from .prompts import Conditioning
-from .settings import TrainingSettings
 from .shares import ALONE, Share
 from .source import HELD_OUT_SEED, PairSource
 from .teacher import Teacher
@@ -36,46 +33,20 @@ FEWEST_HELD_OUT = 4
 
 
 @dataclass(frozen=True)
-class TrainingPlan:
-    """What to train, on what.
-
-    model: the teacher, as the user samples with it; a Clockwork on it is taken off.
-    description: of the adaptor, untrained, whose seam is the model's.
-    points: the runs, alike in all but steps and clock.
-    latent: an empty one (1, C, H, W) of the size to train at. memory_bytes: how much of the pairs may lie in memory.
-    checkpoint: a file to go on from, if it exists, and to save to; None for neither.
-    """
-
-    model: ModelPatcher
-    description: Description
-    prompts: Sequence[Conditioning]
-    negative: Conditioning
-    latent: Tensor
-    points: Sequence[OperatingPoint]
-    settings: TrainingSettings
-    memory_bytes: int = 4 * 2**30
-    checkpoint: Path | None = None
-
-    def __post_init__(self) -> None:
-        if not self.prompts:
-            raise ValueError("There are no prompts: give at least one, a line each.")
-        if not self.points:
-            raise ValueError("There is no kind of run to train for.")
-        if len({(point.sampler, point.scheduler, point.cfg) for point in self.points}) > 1:
-            raise ValueError("All runs of one training must share sampler, scheduler and cfg.")
-        for point in self.points:
-            host.require_known(point)
-
-
-@dataclass(frozen=True)
 class Progress:
-    """After an update. checked: of the latest check; None before the first."""
+    """After an update. loss_name: of the loss in use. checked: of the latest check; None before the first."""
 
+    loss_name: str
     iteration: int
     iterations: int
     loss: float
     trajectories: int
     checked: Checked | None
+
+    def text(self) -> str:
+        """All in a line."""
+        held_out = "" if self.checked is None else f", held-out error {self.checked.errors[self.loss_name]:.3f}"
+        return f"iteration {self.iteration} of {self.iterations}, loss {self.loss:.4f}{held_out}"
 
 
 @dataclass
@@ -87,7 +58,15 @@ class Trained:
     checks: list[Checked]
     seconds: float
     note: str = ""
-    prompts: int = 0
+
+    def lines(self, loss_name: str) -> list[str]:
+        """What to tell the user."""
+        lines = [f"{len(self.losses)} iterations in {self.seconds:.0f} s."]
+        if self.checks:
+            best = min(self.checks, key=lambda checked: checked.errors[loss_name])
+            errors = ", ".join(f"{name} {error:.3f}" for name, error in best.errors.items())
+            lines.append(f"Held-out errors (the identity's are 1): {errors}; kept: iteration {best.iteration}.")
+        return [*lines, self.note] if self.note else lines
 
 
 @dataclass
@@ -214,7 +193,9 @@ class _Session:
             return
         training = self._distillation
         latest = self._record.checks[-1] if self._record.checks else None
-        self._report(Progress(training.iteration, self._plan.settings.iterations, loss, training.trajectories, latest))
+        settings = self._plan.settings
+        progress = Progress(settings.loss, training.iteration, settings.iterations, loss, training.trajectories, latest)
+        self._report(progress)
 
     def _save(self) -> None:
         if self._plan.checkpoint is not None and self._share.writes:
@@ -232,7 +213,7 @@ class _Session:
             loss=error if error < float("inf") else None,
         )
         finished = LearnedAdaptor(description, adaptor.network)
-        return Trained(finished, self._record.losses, self._record.checks, seconds, note, len(self._plan.prompts))
+        return Trained(finished, self._record.losses, self._record.checks, seconds, note)
 
 
 def split(prompts: Sequence[Conditioning]) -> tuple[list[Conditioning], list[Conditioning]]:
