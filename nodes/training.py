@@ -8,34 +8,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import comfy.samplers
 import comfy.utils
 import folder_paths
-import torch
 from comfy_api.latest import io
 
 from ..adaptors import ARCHITECTURES
 from ..adaptors.training.losses import DEFAULT_LOSS, LOSSES
 from ..adaptors.training.plan import TrainingPlan, describe_for
-from ..adaptors.training.point import MOST_CFG, MOST_STEPS, OperatingPoint, points_between
+from ..adaptors.training.point import MOST_STEPS, OperatingPoint, points_between
 from ..adaptors.training.session import Progress, Trained, train
 from ..adaptors.training.settings import LARGEST_SEED, TrainingSettings
-from ..clockwork_core.checks import require_number, require_text, shown
-from ..clockwork_core.cut import CUT_CHOICES, choose_kept_blocks, geometry_of
+from ..clockwork_core.checks import require_text, shown
+from ..clockwork_core.cut import choose_kept_blocks, geometry_of
 from ..clockwork_core.runtime import reports_of
 from ..clockwork_core.schedule import MAX_CLOCK
+from . import teacher_inputs
 from .adaptor_files import FOLDER
 from .loss_plot import loss_plot
 from .prompts import fingerprint_of, read_negative, read_prompts
-from .report import samples_of
+from .teacher_inputs import UNPATCHED, empty_latent, memory_bytes
 from .types import CATEGORY, Adaptor
 
 LossMap = io.Custom("LOSS_MAP")
-GIGABYTE = 2**30
 CHECKPOINTS = "checkpoints"
 LONGEST_NAME = 100
 TEXT_EVERY = 10
-UNPATCHED = "The model came with Clockwork, which was taken off: the teacher is the model without it."
 
 
 class ClockworkTrainAdaptor(io.ComfyNode):
@@ -50,7 +47,7 @@ class ClockworkTrainAdaptor(io.ComfyNode):
             description="Trains what stands in for the skipped part of the UNet, on your own model, from prompts "
             "alone: the model draws pictures, and the adaptor learns what its skipped part did. Train it for the "
             "sampler settings that you use. Takes minutes to hours; connect Save Clockwork Adaptor behind it.",
-            inputs=[*_what(), *_run(), *_how(), *_optional()],
+            inputs=[*teacher_inputs.what(), *teacher_inputs.run(), *_how(), *teacher_inputs.prompts(), *_optional()],
             outputs=[
                 Adaptor.Output(display_name="adaptor"),
                 io.Image.Output(display_name="loss_plot"),
@@ -84,58 +81,6 @@ class ClockworkTrainAdaptor(io.ComfyNode):
         checks = [(checked.iteration, checked.errors[loss]) for checked in trained.checks]
         plot = loss_plot(trained.losses, checks)
         return io.NodeOutput(trained.adaptor, plot, {"loss": trained.losses}, text, ui={"text": [text]})
-
-
-def _what() -> list[Any]:
-    return [
-        io.Model.Input("model", tooltip="The model as you sample with it, with its LoRAs. A Clockwork is taken off."),
-        io.String.Input(
-            "prompts",
-            multiline=True,
-            tooltip="One prompt a line, of the kind that you use; the more different ones, the better. Every eighth is "
-            "kept back for checks.",
-        ),
-        io.Latent.Input(
-            "latent",
-            tooltip="Only its size counts: that of the pictures that you draw. Smaller ones train faster and need less "
-            "memory.",
-        ),
-    ]
-
-
-def _run() -> list[Any]:
-    return [
-        io.Int.Input("steps", default=20, min=2, max=MOST_STEPS, tooltip="Steps of the runs to train for."),
-        io.Combo.Input(
-            "sampler_name",
-            options=comfy.samplers.KSampler.SAMPLERS,
-            default="dpmpp_2m",
-            tooltip="The sampler that you use.",
-        ),
-        io.Combo.Input(
-            "scheduler",
-            options=comfy.samplers.KSampler.SCHEDULERS,
-            default="karras",
-            tooltip="The scheduler that you use.",
-        ),
-        io.Float.Input(
-            "cfg", default=7.0, min=0.0, max=MOST_CFG, step=0.1, round=0.01, tooltip="The cfg that you use."
-        ),
-        io.Int.Input(
-            "clock",
-            default=2,
-            min=2,
-            max=MAX_CLOCK,
-            tooltip="One full pass every so many evaluations, as in the Clockwork node. 2 to 4 make sense.",
-        ),
-        io.Combo.Input(
-            "cut",
-            options=list(CUT_CHOICES),
-            default=CUT_CHOICES[0],
-            tooltip="As in the Clockwork node: the adaptor fits this cut only.",
-        ),
-        io.Int.Input("kept_blocks", default=3, min=1, max=32, tooltip="With cut = custom: how many output blocks run."),
-    ]
 
 
 def _how() -> list[Any]:
@@ -200,19 +145,6 @@ def _how() -> list[Any]:
 
 def _optional() -> list[Any]:
     return [
-        io.Clip.Input("clip", optional=True, tooltip="Encodes the prompts, and the empty negative one."),
-        io.Conditioning.Input(
-            "positive", optional=True, tooltip="Encoded prompts in place of the text: plain ones, without ControlNets."
-        ),
-        io.Conditioning.Input(
-            "negative", optional=True, tooltip="The negative prompt that you use; without one, the empty prompt."
-        ),
-        io.String.Input(
-            "prompts_file",
-            default="",
-            optional=True,
-            tooltip="A .txt file in ComfyUI's input folder with more prompts, one a line.",
-        ),
         io.String.Input(
             "checkpoint",
             default="",
@@ -237,23 +169,6 @@ def _optional() -> list[Any]:
             tooltip="Train for all clocks from clock to this one; 0 = for clock alone.",
         ),
     ]
-
-
-def empty_latent(latent: object) -> torch.Tensor:
-    """An empty latent (1, C, H, W) of a LATENT's size. Raises ValueError if it is none."""
-    samples = samples_of(latent)
-    if samples.ndim != 4 or not samples.numel():
-        raise ValueError(f"latent has the shape {tuple(samples.shape)}, but must be of pictures: (B, C, H, W).")
-    with torch.inference_mode(False):
-        return torch.zeros(1, *samples.shape[1:])
-
-
-def memory_bytes(gigabytes: float) -> int:
-    """Raises ValueError unless it is a sane number of gigabytes."""
-    require_number("memory_limit", gigabytes)
-    if not 0.0 <= gigabytes <= 1024.0:
-        raise ValueError(f"memory_limit is {shown(gigabytes)}, but must lie between 0 and 1024 GB.")
-    return int(gigabytes * GIGABYTE)
 
 
 def checkpoint_path(name: str) -> Path | None:

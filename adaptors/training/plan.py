@@ -48,6 +48,24 @@ class TrainingPlan:
         for point in self.points:
             host.require_known(point)
 
+    def facts(self) -> dict[str, str]:
+        """What must be the same when a training goes on, by the words for it."""
+        return {
+            "an adaptor": f"{self.description.architecture}, {self.description.config}, {self.description.seam}",
+            "the runs": "; ".join(map(str, self.points)),
+            "a latent of the shape": str(tuple(self.latent.shape)),
+            "a number of prompts of": str(len(self.prompts)),
+        }
+
+    def require_same(self, facts: dict[str, str]) -> None:
+        """Raise ValueError, naming both, if a checkpoint's training was of another plan."""
+        for words, now in self.facts().items():
+            if facts.get(words) != now:
+                raise ValueError(
+                    f"The checkpoint's training has {words} {facts.get(words)}, not {now}: resume it with the same "
+                    "settings, or begin anew under another name."
+                )
+
 
 def describe_for(
     model: ModelPatcher, kept_blocks: int, architecture: str, points: Sequence[OperatingPoint]

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from ..learned import LearnedAdaptor, untrained
 from . import host
+from .buffer import ReplayBuffer
 from .checkpoint import load_checkpoint, save_checkpoint
 from .distil import Checked, Distillation, DivergedError
 from .high_res import HighResPart
-from .pairs import Pair
 from .plan import TrainingPlan
 from .point import trained_for
 from .prompts import Conditioning
@@ -30,6 +30,8 @@ SAVE_SECONDS = 120.0
 HELD_OUT_EVERY = 8
 MOST_HELD_OUT = 16
 FEWEST_HELD_OUT = 4
+# What part of the memory limit their pairs may take.
+HELD_OUT_SHARE = 8
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,10 @@ class _Session:
             teacher, high_res, plan.points, learned, plan.negative, plan.latent, plan.settings.seed, device
         )
         self._held_out_prompts = held_out
-        self._distillation = Distillation(adaptor, self._source, plan.settings, plan.memory_bytes, share)
+        held_out_memory = plan.memory_bytes // HELD_OUT_SHARE
+        memory = plan.memory_bytes - held_out_memory
+        self._held_out = ReplayBuffer(held_out_memory)
+        self._distillation = Distillation(adaptor, self._source, plan.settings, memory, share)
         self._record = _Record(plan.settings.loss)
 
     def run(self) -> Trained:
@@ -138,40 +143,45 @@ class _Session:
         note = ""
         try:
             self._resume()
-            held_out = self._draw_held_out()
-            note = self._update_until_done(held_out)
+            if not (self._distillation.finished and self._is_checked()):
+                self._draw_held_out()
+                note = self._update_until_done()
         finally:
             self._distillation.close()
+            self._held_out.close()
+            self._source.teacher.close()
         return self._result(time.monotonic() - begun, note)
 
     def _resume(self) -> None:
         path = self._plan.checkpoint
         if path is not None and path.exists():
             state = load_checkpoint(path)
+            self._plan.require_same(state["plan"])
             self._distillation.load_state(state["distillation"])
             self._record.load_state(state["record"])
             logging.info("[Clockwork] Training goes on at iteration %d of %s.", self._distillation.iteration, path)
 
-    def _draw_held_out(self) -> list[Pair]:
+    def _draw_held_out(self) -> None:
         """Pairs of prompts, or at least of noise, that is not trained on; each process has its own."""
         source = replace(self._source, prompts=self._held_out_prompts, seed=self._plan.settings.seed + HELD_OUT_SEED)
         wanted = max(FEWEST_HELD_OUT, len(self._held_out_prompts)) * len(self._plan.points)
         numbers = [number for number in range(min(MOST_HELD_OUT, wanted)) if self._share.owns(number)]
         size = self._plan.settings.teacher_batch
-        drawn = [source.draw(numbers[start : start + size]) for start in range(0, len(numbers), size)]
-        return [pair for batch in drawn for pairs in batch.values() for pair in pairs]
+        for start in range(0, len(numbers), size):
+            for number, pairs in source.draw(numbers[start : start + size]).items():
+                self._held_out.add(number, pairs)
 
-    def _update_until_done(self, held_out: list[Pair]) -> str:
+    def _update_until_done(self) -> str:
         """Update and check; returns why it ended before its time, or ""."""
         training, settings = self._distillation, self._plan.settings
-        every = max(1, settings.iterations // CHECKS)
         saved = time.monotonic()
         try:
+            # Where the training was stopped between an update and its check.
+            self._check_if_due()
             while not training.finished:
                 loss = training.step()
                 self._record.losses.append(loss)
-                if training.iteration % every == 0 or training.finished:
-                    self._record.add(training.check(held_out), training.average.state_dict())
+                self._check_if_due()
                 self._tell(loss)
                 if self._record.is_stuck(settings.patience):
                     return f"Stopped at iteration {training.iteration}: held-out prompts gained nothing any more."
@@ -184,6 +194,17 @@ class _Session:
         finally:
             self._save()
         return ""
+
+    def _check_if_due(self) -> None:
+        training = self._distillation
+        every = max(1, self._plan.settings.iterations // CHECKS)
+        is_due = training.iteration % every == 0 or training.finished
+        if is_due and not self._is_checked():
+            self._record.add(training.check(self._held_out.trajectories()), training.average.state_dict())
+
+    def _is_checked(self) -> bool:
+        """Whether the weights are those of the latest check; before the first update there is nothing to check."""
+        return self._distillation.iteration == (self._record.checks[-1].iteration if self._record.checks else 0)
 
     def _due(self, seconds: float) -> bool:
         return self._plan.checkpoint is not None and seconds >= SAVE_SECONDS
@@ -199,7 +220,11 @@ class _Session:
 
     def _save(self) -> None:
         if self._plan.checkpoint is not None and self._share.writes:
-            state = {"distillation": self._distillation.state(), "record": self._record.state()}
+            state = {
+                "plan": self._plan.facts(),
+                "distillation": self._distillation.state(),
+                "record": self._record.state(),
+            }
             save_checkpoint(self._plan.checkpoint, state)
 
     def _result(self, seconds: float, note: str) -> Trained:

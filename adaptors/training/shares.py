@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,10 @@ class Share:
     def replicated(self, network: torch.nn.Module) -> Any:
         """The network behind what averages its gradients over all processes."""
         return network if self.count == 1 else torch.nn.parallel.DistributedDataParallel(network)
+
+    def not_yet_averaged(self, network: Any) -> AbstractContextManager:
+        """Within the block, gradients stay with this process: more are to come before they are averaged."""
+        return nullcontext() if self.count == 1 else network.no_sync()
 
     def total(self, value: float) -> float:
         """The sum over all processes."""
