@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..clockwork_core.adaptor import RunConditions
+from ..clockwork_core.checks import require_text, shown
 from ..clockwork_core.cut import Seam
 from ..clockwork_core.schedule import EveryN
 from .layers import AdaptorNetwork
@@ -92,6 +93,7 @@ def describe(architecture: str, seam: Seam) -> Description:
 
     Raises ValueError naming the architectures that there are.
     """
+    require_text("architecture", architecture)
     if architecture not in ARCHITECTURES:
-        raise ValueError(f"architecture is {architecture!r}, but must be one of {', '.join(ARCHITECTURES)}.")
+        raise ValueError(f"architecture is {shown(architecture)}, but must be one of {', '.join(ARCHITECTURES)}.")
     return Description(architecture, ARCHITECTURES[architecture].scaled_to(seam), seam)

@@ -83,6 +83,22 @@ def size_of_change(coefficients: Tensor, log_snr: Tensor, gap: Tensor) -> Tensor
     return (size_terms(log_snr, gap) @ coefficients).clamp(-20.0, 20.0).exp()
 
 
+def sums_of_sizes(terms: Tensor, sizes: Tensor) -> Tensor:
+    """The sums (4, 5) from which `solved_size` finds what fits sizes (B,), whose terms (B, 4) are known; they add up."""
+    columns = torch.cat([terms, sizes.clamp(min=1e-9).log()[:, None]], dim=1).double()
+    return columns[:, :-1].T @ columns
+
+
+def solved_size(sums: Tensor) -> Tensor:
+    """The coefficients (4,) of `size_of_change` that fit best.
+
+    A little ridge, for one kind of run may hold fewer gaps and noise levels than there are terms.
+    """
+    gram, moments = sums[:, :-1], sums[:, -1]
+    ridge = 1e-3 * gram[0, 0] * torch.eye(len(gram), dtype=gram.dtype)  # the first term is 1: gram[0, 0] counts
+    return torch.linalg.solve(gram + ridge, moments)
+
+
 class ConditionedBlocks(nn.Module):
     """ResBlocks of latent diffusion in a row, with the UNet's own embedding and, if wanted, prompt and gaps added."""
 

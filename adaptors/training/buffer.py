@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from . import host
 from .pairs import Pair
 
 
 class ReplayBuffer:
     """Trajectories by their number.
 
-    memory_bytes: what may lie in memory; the pairs of further trajectories go to files in a temporary folder, which
-    is removed with the buffer. Raises OSError with a sentence if they cannot be written.
+    memory_bytes: what may lie in memory; the pairs of further trajectories go to files in the host's temporary
+    folder, which are removed with the buffer. Raises OSError with a sentence if they cannot be written.
     """
 
     def __init__(self, memory_bytes: int) -> None:
         self._memory_bytes = memory_bytes
+        self.memory_used = 0
         self._in_memory: dict[int, list[Pair]] = {}
         self._on_disk: dict[int, list[Path]] = {}
         self._folder: Path | None = None
 
-    @property
-    def memory_used(self) -> int:
-        return sum(pair.nbytes for pairs in self._in_memory.values() for pair in pairs)
-
     def add(self, trajectory: int, pairs: list[Pair]) -> None:
         """Keep the pairs of a trajectory."""
-        if self.memory_used + sum(pair.nbytes for pair in pairs) <= self._memory_bytes:
+        size = sum(pair.nbytes for pair in pairs)
+        if self.memory_used + size <= self._memory_bytes:
+            self.memory_used += size
             self._in_memory[trajectory] = pairs
         else:
             self._on_disk[trajectory] = [self._write(trajectory, index, pair) for index, pair in enumerate(pairs)]
@@ -49,8 +51,14 @@ class ReplayBuffer:
             return self._in_memory[trajectory]
         return [Pair.from_tensors(load_file(path)) for path in self._on_disk[trajectory]]
 
+    def trajectories(self) -> Iterator[list[Pair]]:
+        """All pairs, one trajectory after the other."""
+        for trajectory in [*self._in_memory, *self._on_disk]:
+            yield self.all_of(trajectory)
+
     def close(self) -> None:
         """Forget all pairs and remove their files."""
+        self.memory_used = 0
         self._in_memory.clear()
         self._on_disk.clear()
         if self._folder is not None:
@@ -58,14 +66,17 @@ class ReplayBuffer:
             self._folder = None
 
     def _write(self, trajectory: int, index: int, pair: Pair) -> Path:
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="clockwork-pairs-"))
-        path = self._folder / f"{trajectory}-{index}.safetensors"
         try:
-            save_file({name: tensor.contiguous() for name, tensor in pair.tensors().items()}, path)
-        except Exception as error:
+            return self._written(f"{trajectory}-{index}", pair)
+        except (OSError, SafetensorError) as error:
             raise OSError(
-                f"The training pairs could not be written to {self._folder}: {error}. Free some disk space there, "
-                "or allow more memory, or fewer trajectories."
+                f"The training pairs could not be written to {self._folder or host.temporary_folder()}: {error}. Free "
+                "some disk space there, or allow more memory, or fewer trajectories."
             ) from error
+
+    def _written(self, name: str, pair: Pair) -> Path:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="clockwork-pairs-", dir=host.temporary_folder()))
+        path = self._folder / f"{name}.safetensors"
+        save_file({part: tensor.contiguous() for part, tensor in pair.tensors().items()}, path)
         return path

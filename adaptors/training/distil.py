@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..inputs import Features
-from ..layers import size_terms
+from ..layers import size_terms, solved_size, sums_of_sizes
 from ..learned import LearnedAdaptor
 from .buffer import ReplayBuffer
-from .losses import LOSSES, relative
-from .pairs import Batch, Pair
+from .losses import LOSSES, needs_r_out, relative
+from .pairs import Batch, Pair, without_r_out
 from .settings import TrainingSettings
 from .shares import ALONE, Share
 from .source import PairSource
@@ -65,6 +65,12 @@ class Distillation:
         self._students: dict[int, dict[str, Tensor]] = {}
         self._drawn = 0
         self._typical = 0.0
+        self._together = settings.batch
+        if min(settings.teacher_batch, settings.trajectories) < share.count:
+            raise ValueError(
+                f"{share.count} processes need a teacher_batch and trajectories of at least {share.count}, but have "
+                f"{settings.teacher_batch} and {settings.trajectories}."
+            )
         network = adaptor.network.to(source.device).requires_grad_(True)
         self.average = copy.deepcopy(network).requires_grad_(False)
         self._network = share.replicated(network)
@@ -80,46 +86,45 @@ class Distillation:
         return self._drawn
 
     def prepare(self) -> None:
-        """Draw the trajectories that the next update needs."""
-        due = self.settings.trajectories_at(self.iteration)
-        while self._drawn < due:
-            numbers = range(self._drawn, min(due, self._drawn + self.settings.teacher_batch * self._share.count))
-            own = [number for number in numbers if self._share.owns(number)]
-            for number, pairs in self._source.draw(own, self._policy(numbers.start)).items():
-                self._buffer.add(number, pairs)
+        """Draw the trajectories that the next update needs.
+
+        Which are drawn together, and when, depends on neither pauses nor the number of processes.
+        """
+        while self._drawn < self.settings.trajectories_at(self.iteration):
+            end = min(self.settings.trajectories, self._drawn + self.settings.teacher_batch)
+            own = [number for number in range(self._drawn, end) if self._share.owns(number)]
+            drawn = self._source.draw(own, self._policy(self._drawn))
             if self._drawn == 0:
-                self._measure_scales(own)
-            self._drawn = numbers.stop
+                self._measure_scales([pair for pairs in drawn.values() for pair in pairs])
+            for number, pairs in drawn.items():
+                self._buffer.add(number, pairs if needs_r_out(self.settings.loss) else list(map(without_r_out, pairs)))
+            self._drawn = end
 
     def step(self) -> float:
-        """One update; returns its loss. Raises DivergedError if that is no number."""
+        """One update; returns its loss. Raises DivergedError if that, or its gradient, is no number."""
         self.prepare()
-        pairs = self._choose()
         with torch.inference_mode(False), torch.enable_grad():
-            loss = self._loss(pairs)
-            self._optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-        value = self._share.total(float(loss.detach())) / self._share.count
-        if not math.isfinite(value):
-            raise DivergedError(
-                f"The loss became {value} at iteration {self.iteration}: try a smaller learning_rate than "
-                f"{self.settings.learning_rate:g}. The weights of before are kept."
-            )
+            own_loss = self._gradients(self._choose())
+        loss = self._share.total(own_loss) / self._share.count
+        self._require_number("loss", loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.adaptor.network.parameters(), LARGEST_GRADIENT)
+        self._require_number("gradient", float(norm))
         self._update()
-        return value
+        return loss
 
-    def check(self, held_out: Sequence[Pair]) -> Checked:
-        """The averaged weights on pairs that are not trained on."""
-        totals = dict.fromkeys(LOSSES, 0.0)
-        size = self.settings.batch
+    def check(self, held_out: Iterable[Sequence[Pair]]) -> Checked:
+        """The averaged weights on trajectories that are not trained on."""
+        totals, count = dict.fromkeys(LOSSES, 0.0), 0
         with torch.no_grad():
-            for start in range(0, len(held_out), size):
-                batch = Batch.of(held_out[start : start + size], self._source.device)
-                errors = self._errors(batch, self.average).items()
-                for (name, error), identity_error in zip(errors, batch.identity_errors, strict=True):
-                    totals[name] += float(relative(error, identity_error, 1.0, 1.0).sum())
-        count = self._share.total(len(held_out))
-        return Checked(self.iteration, {name: self._share.total(total) / count for name, total in totals.items()})
+            for pairs in held_out:
+                for part in _parts(pairs, self._together):
+                    batch = Batch.of(part, self._source.device)
+                    errors = self._errors(batch, self.average).items()
+                    for (name, error), identity_error in zip(errors, batch.identity_errors, strict=True):
+                        totals[name] += float(relative(error, identity_error, 1.0, 1.0).sum())
+                count += len(pairs)
+        everywhere = self._share.total(count)
+        return Checked(self.iteration, {name: self._share.total(each) / everywhere for name, each in totals.items()})
 
     def trained(self) -> LearnedAdaptor:
         """An adaptor with the averaged weights."""
@@ -170,15 +175,50 @@ class Distillation:
             if self._share.owns(number)
         ]
 
-    def _loss(self, own: list[Pair]) -> Tensor:
-        """This process's part of the mean over the batch; the mean over the processes is that of the batch."""
-        weight = len(own) * self._share.count / self.settings.batch
-        # A process without a pair in the batch takes part all the same, for the others wait for its gradients.
-        batch = Batch.of(own or self._buffer.all_of(self._share.rank)[:1], self._source.device)
+    def _gradients(self, own: list[Pair]) -> float:
+        """Leaves the batch's gradients with the weights; returns this process's part of the loss.
+
+        A batch that needs too much of the device's memory is done in parts, from then on.
+        """
+        while True:
+            self._optimizer.zero_grad(set_to_none=True)
+            try:
+                return self._gradients_in_parts(own)
+            except torch.cuda.OutOfMemoryError:
+                # Other processes wait for the gradients of the whole.
+                if self._together == 1 or self._share.count > 1:
+                    raise
+            self._together = (self._together + 1) // 2
+            logging.info("[Clockwork] A batch takes too much memory: training on %d pairs at once.", self._together)
+
+    def _gradients_in_parts(self, own: list[Pair]) -> float:
+        """The mean over the processes of what each returns is the mean over the batch, and so for the gradients."""
+        weight = self._share.count / self.settings.batch
+        parts = list(_parts(own, self._together))
+        if not parts:
+            # A process without a pair in the batch takes part all the same, for the others wait for its gradients.
+            parts, weight = [[self._buffer.pair(self._share.rank, 0.0)]], 0.0
+        total = 0.0
+        for part in parts[:-1]:
+            with self._share.not_yet_averaged(self._network):
+                total += self._backward(part, weight)
+        return total + self._backward(parts[-1], weight)
+
+    def _backward(self, pairs: Sequence[Pair], weight: float) -> float:
+        batch = Batch.of(pairs, self._source.device)
         name, settings = self.settings.loss, self.settings
         error = self._errors(batch, self._network, name)[name]
         identity_error = batch.identity_errors[list(LOSSES).index(name)]
-        return relative(error, identity_error, settings.evenness, self._typical).mean() * weight
+        loss = relative(error, identity_error, settings.evenness, self._typical).sum() * weight
+        loss.backward()
+        return float(loss.detach())
+
+    def _require_number(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise DivergedError(
+                f"The {what} became {value} at iteration {self.iteration}: try a smaller learning_rate than "
+                f"{self.settings.learning_rate:g}. The weights of before are kept."
+            )
 
     def _errors(self, batch: Batch, network: Any, only: str | None = None) -> dict[str, Tensor]:
         """The errors (B,) of the losses, or of one of them."""
@@ -191,7 +231,6 @@ class Distillation:
         return {name: LOSSES[name](batch, r_out, output, cfg) for name in names}
 
     def _update(self) -> None:
-        torch.nn.utils.clip_grad_norm_(self.adaptor.network.parameters(), LARGEST_GRADIENT)
         for group in self._optimizer.param_groups:
             group["lr"] = self.settings.rate_at(self.iteration)
         self._optimizer.step()
@@ -219,34 +258,29 @@ class Distillation:
         return follow_student
 
     @torch.no_grad()
-    def _measure_scales(self, own: list[int]) -> None:
-        """From the first trajectories: how large the features and their changes are, how far the identity is off."""
-        pairs = [pair for number in own for pair in self._buffer.all_of(number)]
-        batch = Batch.of(pairs, self._source.device)
-        features, _ = self._source.high_res.enter(batch)
+    def _measure_scales(self, own: list[Pair]) -> None:
+        """From the first trajectories: how large features and changes are, and how far the identity is off."""
         index = list(LOSSES).index(self.settings.loss)
-        measured = [
-            1.0 / features.r_in.std(),
-            1.0 / batch.r_outs[0].std(),
-            batch.identity_errors[index].mean(),
-            *_fit_of_sizes(batch, features),
-        ]
-        r_in_scale, r_out_scale, self._typical, *change_size = (
-            self._share.total(float(value)) / self._share.count for value in measured
-        )
+        sums = torch.zeros(3, dtype=torch.float64)  # squares of r_in, of r_out; the identity's errors
+        counts = torch.zeros(3, dtype=torch.float64)
+        changes = torch.zeros(4, 5, dtype=torch.float64)
+        for part in _parts(own, self._together):
+            batch = Batch.of(part, self._source.device)
+            features = self._source.high_res.enter(batch)[0]
+            r_in, r_out, errors = features.r_in, batch.r_outs[0], batch.identity_errors[index]
+            sums += torch.stack([r_in.square().sum(), r_out.square().sum(), errors.sum()]).cpu()
+            counts += torch.tensor([r_in.numel(), r_out.numel(), errors.numel()])
+            change = batch.r_out - r_out if self.adaptor.description.config.past else batch.r_out
+            terms = size_terms(features.log_snr, features.gaps[:, 0])
+            changes += sums_of_sizes(terms, change.square().flatten(1).mean(1).sqrt()).cpu()
+        means = self._share.total_of(sums) / self._share.total_of(counts)
+        change_size = solved_size(self._share.total_of(changes))
+        self._typical = float(means[2])
         for network in (self.adaptor.network, self.average):
-            network.r_in_scale.fill_(r_in_scale)
-            network.r_out_scale.fill_(r_out_scale)
-            network.change_size.copy_(torch.tensor(change_size))
+            network.r_in_scale.copy_(means[0] ** -0.5)
+            network.r_out_scale.copy_(means[1] ** -0.5)
+            network.change_size.copy_(change_size)
 
 
-def _fit_of_sizes(batch: Batch, features: Features) -> Tensor:
-    """The coefficients (4,) of `size_of_change` that fit a batch best.
-
-    A little ridge, for one kind of run may hold fewer gaps and noise levels than there are terms.
-    """
-    target = batch.r_out if not features.r_outs else batch.r_out - features.r_outs[0]
-    sizes = target.square().flatten(1).mean(1).clamp(min=1e-12).log() / 2
-    terms = size_terms(features.log_snr, features.gaps[:, 0]).double()
-    ridge = 1e-3 * len(terms) * torch.eye(terms.shape[1], dtype=terms.dtype, device=terms.device)
-    return torch.linalg.solve(terms.T @ terms + ridge, terms.T @ sizes.double())
+def _parts(pairs: Sequence[Pair], size: int) -> Iterator[Sequence[Pair]]:
+    return (pairs[start : start + size] for start in range(0, len(pairs), size))

@@ -33,7 +33,8 @@ class HighResPart:
         self.cut = Cut(kept_blocks, Place.BEFORE_UPSAMPLE)
         unet: Any = core_host.diffusion_model_of(model)
         with torch.inference_mode(False), torch.no_grad():
-            self._unet = _copy_of_kept(unet, self.geometry, kept_blocks)
+            # Layers that the host patches as they are used hold all patches: those are shared, not copied.
+            self._unet = _copy_of_kept(unet, self.geometry, kept_blocks, {id(model.patches): model.patches})
         self._options = model.model_options.get("transformer_options", {})
 
     def enter(self, batch: Batch) -> tuple[Features, list[Tensor]]:
@@ -58,24 +59,40 @@ class HighResPart:
         return UNetCall(batch.x, batch.timesteps, batch.context, batch.y, None, options)
 
 
-def _copy_of_kept(unet: Any, geometry: Geometry, kept_blocks: int) -> Any:
+def _copy_of_kept(unet: Any, geometry: Geometry, kept_blocks: int, shared: dict[int, Any]) -> Any:
     """A UNet that has what a high-res pass needs as copies of its own, in float32, and nothing else."""
     twin = copy.copy(unet)
     twin._modules = {}
+
+    def copied(module: torch.nn.Module) -> torch.nn.Module:
+        return _frozen_copy(module, shared)
+
     for name in _HEADS:
         if name in unet._modules:
-            setattr(twin, name, _frozen_copy(unet._modules[name]))
+            setattr(twin, name, copied(unet._modules[name]))
     first_kept = geometry.blocks - kept_blocks
-    inputs = [_frozen_copy(block) for block in unet.input_blocks[: kept_blocks + 1]]
-    outputs = [_frozen_copy(block) for block in unet.output_blocks[first_kept:]]
-    upsample = _frozen_copy(list(unet.output_blocks[first_kept - 1].children())[-1])
+    inputs = [copied(block) for block in unet.input_blocks[: kept_blocks + 1]]
+    outputs = [copied(block) for block in unet.output_blocks[first_kept:]]
+    upsample = copied(list(unet.output_blocks[first_kept - 1].children())[-1])
     skipped = [torch.nn.Sequential() for _ in range(first_kept - 1)]
     twin.input_blocks = torch.nn.ModuleList(inputs)
     twin.output_blocks = torch.nn.ModuleList([*skipped, torch.nn.Sequential(upsample), *outputs])
     return twin
 
 
-def _frozen_copy(module: torch.nn.Module) -> torch.nn.Module:
-    copied = copy.deepcopy(module).requires_grad_(False)
+def _frozen_copy(module: torch.nn.Module, shared: dict[int, Any]) -> torch.nn.Module:
+    copied = copy.deepcopy(module, dict(shared)).requires_grad_(False)
+    for layer in copied.modules():
+        _apply_pending_patches(layer)
     reduced = any(weight.dtype in (torch.float16, torch.bfloat16) for weight in copied.parameters())
     return copied.float() if reduced else copied
+
+
+def _apply_pending_patches(layer: Any) -> None:
+    """What the host, short of memory, would apply to the weights at each use (LoRA) is applied once and for all."""
+    for name in ("weight", "bias"):
+        functions = getattr(layer, f"{name}_function", [])
+        for function in functions:
+            patched = function(getattr(layer, name))
+            setattr(layer, name, torch.nn.Parameter(patched, requires_grad=False))
+        functions.clear()

@@ -1,18 +1,23 @@
-"""The host's sampler, noise and loading of models, for training. No other file here imports `comfy`."""
+"""The host's sampler, noise and loading of models, for training. No other file here imports the host."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import comfy.model_management
 import comfy.sample
 import comfy.samplers
+import folder_paths
 import torch
 from torch import Tensor
 
 from ...clockwork_core.checks import shown
 from ...clockwork_core.host import ModelPatcher
 from .point import OperatingPoint
+
+# More bytes than any device has.
+EVERYTHING = 1e30
 
 
 def require_known(point: OperatingPoint) -> None:
@@ -49,6 +54,19 @@ def noise_for(model: ModelPatcher, latent: Tensor, seeds: list[int]) -> Tensor:
     return torch.cat(noises)
 
 
+def unload(model: ModelPatcher) -> None:
+    """Have the host take a model off its device, and everything off the network that was patched into it."""
+    others = [loaded for loaded in comfy.model_management.current_loaded_models if loaded.model is not model]
+    comfy.model_management.free_memory(EVERYTHING, model.load_device, others)
+
+
+def temporary_folder() -> Path:
+    """Where the host keeps what it removes when it starts and ends."""
+    folder = Path(folder_paths.get_temp_directory())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def load(models: list[ModelPatcher]) -> torch.device:
     """Have the host load models, patched, as for sampling; returns the device to compute on."""
     comfy.model_management.load_models_gpu(models)
@@ -58,8 +76,3 @@ def load(models: list[ModelPatcher]) -> torch.device:
 def interrupted() -> None:
     """Raise the host's own exception if the user has asked to stop."""
     comfy.model_management.throw_exception_if_processing_interrupted()
-
-
-def is_interruption(error: BaseException) -> bool:
-    """Whether that exception is what the host raises when the user asks to stop."""
-    return isinstance(error, comfy.model_management.InterruptProcessingException)

@@ -34,12 +34,18 @@ def plain_output(batch: Batch, r_out: Tensor, output: Tensor, cfg: float) -> Ten
 
 def features(batch: Batch, r_out: Tensor, output: Tensor, cfg: float) -> Tensor:  # noqa: ARG001
     """The error of r_out (B,), the paper's."""
+    assert batch.r_out is not None, "kept where this loss is in use"
     return _mean_square(r_out - batch.r_out, batch.size)
 
 
 def _mean_square(error: Tensor, size: int) -> Tensor:
     """(S * B, …) to (B,): the mean over streams and all else."""
     return error.float().square().unflatten(0, (-1, size)).transpose(0, 1).flatten(1).mean(1)
+
+
+def needs_r_out(loss: str) -> bool:
+    """Whether the loss looks at the features themselves, not at what the UNet makes of them."""
+    return LOSSES[loss] is features
 
 
 # The order is that of Pair.identity_errors.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -19,7 +19,8 @@ class Pair:
     sigma (1,): of the evaluation.
     r_outs (past, S, C, h, w), r_ins (past, S, C', h, w) or None: of past full passes, newest first.
     gaps (past,): how much lambda grew since those.
-    r_out (S, C, h, w), output (S, C, H, W): what the low-res part, and the UNet, gave in a full pass.
+    r_out (S, C, h, w), output (S, C, H, W): what the low-res part, and the UNet, gave in a full pass. r_out is None
+    where only the output is looked at: it takes half of the memory.
     identity_errors (3,): what the identity's mean squared errors are here, as `losses.LOSSES` orders them; the
     scale that errors are measured on. Zeros until they are known.
     """
@@ -32,7 +33,7 @@ class Pair:
     r_outs: Tensor
     r_ins: Tensor | None
     gaps: Tensor
-    r_out: Tensor
+    r_out: Tensor | None
     output: Tensor
     identity_errors: Tensor
 
@@ -48,6 +49,11 @@ class Pair:
     @property
     def nbytes(self) -> int:
         return sum(tensor.nbytes for tensor in self.tensors().values())
+
+
+def without_r_out(pair: Pair) -> Pair:
+    """The same for losses that look at outputs only."""
+    return replace(pair, r_out=None)
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class Batch:
     r_outs: tuple[Tensor, ...]
     r_ins: tuple[Tensor, ...]
     gaps: Tensor
-    r_out: Tensor
+    r_out: Tensor | None
     output: Tensor
     identity_errors: Tensor
 

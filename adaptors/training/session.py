@@ -6,23 +6,20 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...clockwork_core.host import ModelPatcher
-from ..description import Description
 from ..learned import LearnedAdaptor, untrained
 from . import host
+from .buffer import ReplayBuffer
 from .checkpoint import load_checkpoint, save_checkpoint
 from .distil import Checked, Distillation, DivergedError
 from .high_res import HighResPart
-from .pairs import Pair
-from .point import OperatingPoint, trained_for
+from .plan import TrainingPlan
+from .point import trained_for
 from .prompts import Conditioning
-from .settings import TrainingSettings
 from .shares import ALONE, Share
 from .source import HELD_OUT_SEED, PairSource
 from .teacher import Teacher
@@ -33,49 +30,25 @@ SAVE_SECONDS = 120.0
 HELD_OUT_EVERY = 8
 MOST_HELD_OUT = 16
 FEWEST_HELD_OUT = 4
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """What to train, on what.
-
-    model: the teacher, as the user samples with it; a Clockwork on it is taken off.
-    description: of the adaptor, untrained, whose seam is the model's.
-    points: the runs, alike in all but steps and clock.
-    latent: an empty one (1, C, H, W) of the size to train at. memory_bytes: how much of the pairs may lie in memory.
-    checkpoint: a file to go on from, if it exists, and to save to; None for neither.
-    """
-
-    model: ModelPatcher
-    description: Description
-    prompts: Sequence[Conditioning]
-    negative: Conditioning
-    latent: Tensor
-    points: Sequence[OperatingPoint]
-    settings: TrainingSettings
-    memory_bytes: int = 4 * 2**30
-    checkpoint: Path | None = None
-
-    def __post_init__(self) -> None:
-        if not self.prompts:
-            raise ValueError("There are no prompts: give at least one, a line each.")
-        if not self.points:
-            raise ValueError("There is no kind of run to train for.")
-        if len({(point.sampler, point.scheduler, point.cfg) for point in self.points}) > 1:
-            raise ValueError("All runs of one training must share sampler, scheduler and cfg.")
-        for point in self.points:
-            host.require_known(point)
+# What part of the memory limit their pairs may take.
+HELD_OUT_SHARE = 8
 
 
 @dataclass(frozen=True)
 class Progress:
-    """After an update. checked: of the latest check; None before the first."""
+    """After an update. loss_name: of the loss in use. checked: of the latest check; None before the first."""
 
+    loss_name: str
     iteration: int
     iterations: int
     loss: float
     trajectories: int
     checked: Checked | None
+
+    def text(self) -> str:
+        """All in a line."""
+        held_out = "" if self.checked is None else f", held-out error {self.checked.errors[self.loss_name]:.3f}"
+        return f"iteration {self.iteration} of {self.iterations}, loss {self.loss:.4f}{held_out}"
 
 
 @dataclass
@@ -87,7 +60,15 @@ class Trained:
     checks: list[Checked]
     seconds: float
     note: str = ""
-    prompts: int = 0
+
+    def lines(self, loss_name: str) -> list[str]:
+        """What to tell the user."""
+        lines = [f"{len(self.losses)} iterations in {self.seconds:.0f} s."]
+        if self.checks:
+            best = min(self.checks, key=lambda checked: checked.errors[loss_name])
+            errors = ", ".join(f"{name} {error:.3f}" for name, error in best.errors.items())
+            lines.append(f"Held-out errors (the identity's are 1): {errors}; kept: iteration {best.iteration}.")
+        return [*lines, self.note] if self.note else lines
 
 
 @dataclass
@@ -151,7 +132,10 @@ class _Session:
             teacher, high_res, plan.points, learned, plan.negative, plan.latent, plan.settings.seed, device
         )
         self._held_out_prompts = held_out
-        self._distillation = Distillation(adaptor, self._source, plan.settings, plan.memory_bytes, share)
+        held_out_memory = plan.memory_bytes // HELD_OUT_SHARE
+        memory = plan.memory_bytes - held_out_memory
+        self._held_out = ReplayBuffer(held_out_memory)
+        self._distillation = Distillation(adaptor, self._source, plan.settings, memory, share)
         self._record = _Record(plan.settings.loss)
 
     def run(self) -> Trained:
@@ -159,40 +143,45 @@ class _Session:
         note = ""
         try:
             self._resume()
-            held_out = self._draw_held_out()
-            note = self._update_until_done(held_out)
+            if not (self._distillation.finished and self._is_checked()):
+                self._draw_held_out()
+                note = self._update_until_done()
         finally:
             self._distillation.close()
+            self._held_out.close()
+            self._source.teacher.close()
         return self._result(time.monotonic() - begun, note)
 
     def _resume(self) -> None:
         path = self._plan.checkpoint
         if path is not None and path.exists():
             state = load_checkpoint(path)
+            self._plan.require_same(state["plan"])
             self._distillation.load_state(state["distillation"])
             self._record.load_state(state["record"])
             logging.info("[Clockwork] Training goes on at iteration %d of %s.", self._distillation.iteration, path)
 
-    def _draw_held_out(self) -> list[Pair]:
+    def _draw_held_out(self) -> None:
         """Pairs of prompts, or at least of noise, that is not trained on; each process has its own."""
         source = replace(self._source, prompts=self._held_out_prompts, seed=self._plan.settings.seed + HELD_OUT_SEED)
         wanted = max(FEWEST_HELD_OUT, len(self._held_out_prompts)) * len(self._plan.points)
         numbers = [number for number in range(min(MOST_HELD_OUT, wanted)) if self._share.owns(number)]
         size = self._plan.settings.teacher_batch
-        drawn = [source.draw(numbers[start : start + size]) for start in range(0, len(numbers), size)]
-        return [pair for batch in drawn for pairs in batch.values() for pair in pairs]
+        for start in range(0, len(numbers), size):
+            for number, pairs in source.draw(numbers[start : start + size]).items():
+                self._held_out.add(number, pairs)
 
-    def _update_until_done(self, held_out: list[Pair]) -> str:
+    def _update_until_done(self) -> str:
         """Update and check; returns why it ended before its time, or ""."""
         training, settings = self._distillation, self._plan.settings
-        every = max(1, settings.iterations // CHECKS)
         saved = time.monotonic()
         try:
+            # Where the training was stopped between an update and its check.
+            self._check_if_due()
             while not training.finished:
                 loss = training.step()
                 self._record.losses.append(loss)
-                if training.iteration % every == 0 or training.finished:
-                    self._record.add(training.check(held_out), training.average.state_dict())
+                self._check_if_due()
                 self._tell(loss)
                 if self._record.is_stuck(settings.patience):
                     return f"Stopped at iteration {training.iteration}: held-out prompts gained nothing any more."
@@ -206,6 +195,17 @@ class _Session:
             self._save()
         return ""
 
+    def _check_if_due(self) -> None:
+        training = self._distillation
+        every = max(1, self._plan.settings.iterations // CHECKS)
+        is_due = training.iteration % every == 0 or training.finished
+        if is_due and not self._is_checked():
+            self._record.add(training.check(self._held_out.trajectories()), training.average.state_dict())
+
+    def _is_checked(self) -> bool:
+        """Whether the weights are those of the latest check; before the first update there is nothing to check."""
+        return self._distillation.iteration == (self._record.checks[-1].iteration if self._record.checks else 0)
+
     def _due(self, seconds: float) -> bool:
         return self._plan.checkpoint is not None and seconds >= SAVE_SECONDS
 
@@ -214,11 +214,17 @@ class _Session:
             return
         training = self._distillation
         latest = self._record.checks[-1] if self._record.checks else None
-        self._report(Progress(training.iteration, self._plan.settings.iterations, loss, training.trajectories, latest))
+        settings = self._plan.settings
+        progress = Progress(settings.loss, training.iteration, settings.iterations, loss, training.trajectories, latest)
+        self._report(progress)
 
     def _save(self) -> None:
         if self._plan.checkpoint is not None and self._share.writes:
-            state = {"distillation": self._distillation.state(), "record": self._record.state()}
+            state = {
+                "plan": self._plan.facts(),
+                "distillation": self._distillation.state(),
+                "record": self._record.state(),
+            }
             save_checkpoint(self._plan.checkpoint, state)
 
     def _result(self, seconds: float, note: str) -> Trained:
@@ -232,7 +238,7 @@ class _Session:
             loss=error if error < float("inf") else None,
         )
         finished = LearnedAdaptor(description, adaptor.network)
-        return Trained(finished, self._record.losses, self._record.checks, seconds, note, len(self._plan.prompts))
+        return Trained(finished, self._record.losses, self._record.checks, seconds, note)
 
 
 def split(prompts: Sequence[Conditioning]) -> tuple[list[Conditioning], list[Conditioning]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ...clockwork_core.checks import require_number, require_switch, require_whole_number, shown
+from ...clockwork_core.checks import require_number, require_switch, require_text, require_whole_number, shown
 from .losses import DEFAULT_LOSS, LOSSES
+
+LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,15 @@ class TrainingSettings:
             require_whole_number(name, getattr(self, name))
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {shown(getattr(self, name))}, but must not be negative.")
+        if self.seed > LARGEST_SEED:
+            raise ValueError(f"seed is {shown(self.seed)}, but must be at most {LARGEST_SEED}.")
         require_switch("on_policy", self.on_policy)
         for name, low, high in (("learning_rate", 0.0, 1.0), ("evenness", 0.0, 1.0), ("average", 0.0, 1.0)):
             value = getattr(self, name)
             require_number(name, value)
             if not low <= value <= high or math.isnan(value):
                 raise ValueError(f"{name} is {shown(value)}, but must lie between {low} and {high}.")
+        require_text("loss", self.loss)
         if self.loss not in LOSSES:
             raise ValueError(f"loss is {shown(self.loss)}, but must be one of {', '.join(LOSSES)}.")
 

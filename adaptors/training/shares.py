@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,13 +36,19 @@ class Share:
         """The network behind what averages its gradients over all processes."""
         return network if self.count == 1 else torch.nn.parallel.DistributedDataParallel(network)
 
+    def not_yet_averaged(self, network: Any) -> AbstractContextManager:
+        """Within the block, gradients stay with this process: more are to come before they are averaged."""
+        return nullcontext() if self.count == 1 else network.no_sync()
+
     def total(self, value: float) -> float:
         """The sum over all processes."""
-        if self.count == 1:
-            return value
-        total = torch.tensor([value], dtype=torch.float64)
-        distributed.all_reduce(total)
-        return float(total)
+        return float(self.total_of(torch.tensor([value], dtype=torch.float64)))
+
+    def total_of(self, values: torch.Tensor) -> torch.Tensor:
+        """The sums over all processes of each value."""
+        if self.count > 1:
+            distributed.all_reduce(values)
+        return values
 
 
 ALONE = Share()

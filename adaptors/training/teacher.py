@@ -95,6 +95,10 @@ class Teacher:
         self.model.add_wrapper_with_key(core_host.WrappersMP.PREDICT_NOISE, KEY, self._predict_noise)
         self.model.add_wrapper_with_key(core_host.WrappersMP.DIFFUSION_MODEL, KEY, self._diffusion_model)
 
+    def close(self) -> None:
+        """Give the network back as the user's model has it, without the tap."""
+        host.unload(self.model)
+
     def unroll(
         self,
         point: OperatingPoint,
