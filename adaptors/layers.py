@@ -84,7 +84,7 @@ def size_of_change(coefficients: Tensor, log_snr: Tensor, gap: Tensor) -> Tensor
 
 
 def sums_of_sizes(terms: Tensor, sizes: Tensor) -> Tensor:
-    """The sums (4, 5) from which `solved_size` finds what fits sizes (B,), whose terms (B, 4) are known; they add up."""
+    """Sums (4, 5), which add up over batches, for `solved_size` to fit sizes (B,) of known terms (B, 4)."""
     columns = torch.cat([terms, sizes.clamp(min=1e-9).log()[:, None]], dim=1).double()
     return columns[:, :-1].T @ columns
 

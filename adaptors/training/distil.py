@@ -268,6 +268,7 @@ class Distillation:
             batch = Batch.of(part, self._source.device)
             features = self._source.high_res.enter(batch)[0]
             r_in, r_out, errors = features.r_in, batch.r_outs[0], batch.identity_errors[index]
+            assert batch.r_out is not None, "it is only dropped afterwards"
             sums += torch.stack([r_in.square().sum(), r_out.square().sum(), errors.sum()]).cpu()
             counts += torch.tensor([r_in.numel(), r_out.numel(), errors.numel()])
             change = batch.r_out - r_out if self.adaptor.description.config.past else batch.r_out

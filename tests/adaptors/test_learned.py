@@ -70,9 +70,9 @@ class TestPaperSizes:
 
     def test_widths_follow_the_unets(self):
         half = Seam(3, 160, 320, embedding=640, context=768)
-        assert [describe(name, half).config.width for name in ARCHITECTURES] == [192, 320, 64]
+        assert [describe(name, half).config.width for name in ARCHITECTURES] == [192, 320, 320, 64]
         tiny = Seam(3, 16, 32, embedding=64, context=16)
-        assert [describe(name, tiny).config.width for name in ARCHITECTURES] == [32, 32, 32]
+        assert [describe(name, tiny).config.width for name in ARCHITECTURES] == [32, 32, 32, 32]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
