@@ -17,7 +17,7 @@ ACCENT = "#b5481f"
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """The typeface that comes with Pillow; it has Latin letters, ±, · and …, but no minus, dash or arrow."""
     return ImageFont.load_default(size)
@@ -36,6 +36,12 @@ def fitted(text: str, width: int, size: int) -> str:
     while text and font(size).getlength(text + "…") > width:
         text = text[:-1]
     return text + "…"
+
+
+def fitting_size(text: str, width: int, largest: int, smallest: int) -> int:
+    """The largest size at which `text` is no wider than `width` pixels; `smallest` if there is none."""
+    sizes = range(largest, smallest, -1)
+    return next((size for size in sizes if font(size).getlength(text) <= width), smallest)
 
 
 def to_tensor(image: Image.Image) -> torch.Tensor:

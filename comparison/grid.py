@@ -3,55 +3,99 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
-from .canvas import INK, PALE_INK, blank, fitted, font
+from .canvas import INK, PALE_INK, blank, fitted, fitting_size, font
 from .results import Row
 from .table import EXACT, percent
 
-# Of a cell's longer side, in pixels: smaller pictures are enlarged by a whole number, larger ones shrunk.
-LARGEST_CELL = 384
-SMALLEST_CELL = 192
+# Of a picture's longer side, in pixels: smaller ones are enlarged by a whole number, larger ones shrunk.
+LARGEST_PICTURE = 384
+NARROWEST_COLUMN = 160
 LONGEST_SIDE = 8192
-GAP = 12
-MARGIN = 28
-NAME_SIZE = 20
-FACT_SIZE = 15
-LINE_SPACING = 1.35
 
 
 def thumbnail(picture: Tensor) -> Image.Image:
-    """A picture (3, H, W) from 0 to 1 at the size of the largest cell."""
-    pixels = (picture.movedim(0, -1).cpu().numpy() * 255.0).round().astype(np.uint8)
-    return _resized(Image.fromarray(pixels), LARGEST_CELL)
+    """A picture (3, H, W) from 0 to 1, at the size of the largest that the grid shows."""
+    pixels = (picture.nan_to_num().movedim(0, -1).cpu().numpy() * 255.0).round().astype(np.uint8)
+    return _resized(Image.fromarray(pixels), LARGEST_PICTURE)
 
 
 def draw_grid(rows: Sequence[Row], seeds: Sequence[int], thumbnails: Sequence[Sequence[Image.Image]]) -> Image.Image:
     """thumbnails: of each seed, a picture of each row."""
-    largest = max(thumbnails[0][0].size)
-    side = min(largest, LONGEST_SIDE // max(len(rows), len(seeds)))
+    side = min(max(thumbnails[0][0].size), LONGEST_SIDE // max(len(rows), len(seeds)))
     cells = [[_resized(picture, side) for picture in pictures] for pictures in thumbnails]
-    width, height = cells[0][0].size
-    column, header = max(width, SMALLEST_CELL), _line(NAME_SIZE) + 2 * _line(FACT_SIZE) + GAP // 2
-    row_height = height + _line(FACT_SIZE) + GAP
-    image, draw = blank(
-        2 * MARGIN + len(rows) * (column + GAP) - GAP, 2 * MARGIN + header + len(seeds) * row_height - GAP
-    )
+    layout = _Layout(*cells[0][0].size, len(rows), len(seeds))
+    image, draw = blank(*layout.size)
     for index, row in enumerate(rows):
-        left = MARGIN + index * (column + GAP)
-        lines = [(row.variant.name, NAME_SIZE, INK), *((fact, FACT_SIZE, PALE_INK) for fact in _facts(row))]
-        top = MARGIN
-        for text, size, colour in lines:
-            draw.text((left, top), fitted(text, column, size), colour, font(size))
-            top += _line(size)
-        for number, pictures in enumerate(cells):
-            image.paste(pictures[index], (left, MARGIN + header + number * row_height + _line(FACT_SIZE)))
-    for number, seed in enumerate(seeds):
-        draw.text((MARGIN, MARGIN + header + number * row_height), f"seed {seed}", PALE_INK, font(FACT_SIZE))
+        _draw_header(draw, layout, index, row)
+    for number, (seed, pictures) in enumerate(zip(seeds, cells, strict=True)):
+        left, top = layout.cell(0, number)
+        draw.text((left, top - layout.line), f"seed {seed}", PALE_INK, font(layout.fact_size))
+        for index, picture in enumerate(pictures):
+            image.paste(picture, layout.cell(index, number))
     return image
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where everything stands, in pixels. Type grows with the pictures, as both shrink together on a screen."""
+
+    width: int
+    height: int
+    columns: int
+    rows: int
+
+    @property
+    def column(self) -> int:
+        return max(self.width, NARROWEST_COLUMN)
+
+    @property
+    def name_size(self) -> int:
+        return self.column // 12
+
+    @property
+    def fact_size(self) -> int:
+        return self.column // 16
+
+    @property
+    def line(self) -> int:
+        return round(1.4 * self.fact_size)
+
+    @property
+    def gap(self) -> int:
+        return self.column // 20
+
+    @property
+    def margin(self) -> int:
+        return self.column // 9
+
+    @property
+    def header(self) -> int:
+        return round(1.4 * self.name_size) + 2 * self.line + self.gap
+
+    @property
+    def size(self) -> tuple[int, int]:
+        right, bottom = self.cell(self.columns - 1, self.rows - 1)
+        return right + self.column + self.margin, bottom + self.height + self.margin
+
+    def cell(self, column: int, row: int) -> tuple[int, int]:
+        """The upper left corner of a picture."""
+        top = self.margin + self.header + self.line
+        return self.margin + column * (self.column + self.gap), top + row * (self.height + self.line + self.gap)
+
+
+def _draw_header(draw: ImageDraw.ImageDraw, layout: _Layout, index: int, row: Row) -> None:
+    left, top = layout.cell(index, 0)[0], layout.margin
+    size = fitting_size(row.variant.name, layout.column, layout.name_size, layout.fact_size)
+    draw.text((left, top), fitted(row.variant.name, layout.column, size), INK, font(size))
+    for number, fact in enumerate(_facts(row)):
+        place = (left, top + round(1.4 * layout.name_size) + number * layout.line)
+        draw.text(place, fitted(fact, layout.column, layout.fact_size), PALE_INK, font(layout.fact_size))
 
 
 def _facts(row: Row) -> tuple[str, str]:
@@ -59,15 +103,11 @@ def _facts(row: Row) -> tuple[str, str]:
     return f"{likeness} · SSIM {row.ssim.mean:.3f}", f"{row.seconds:.2f} s · FLOPs {percent(row.flops_percent)}"
 
 
-def _line(size: int) -> int:
-    return round(size * LINE_SPACING)
-
-
 def _resized(picture: Image.Image, side: int) -> Image.Image:
     """With a longer side of at most `side`; small ones enlarged without blurring their pixels."""
     longest = max(picture.size)
     if longest > side:
-        size = [max(1, round(length * side / longest)) for length in picture.size]
-        return picture.resize((size[0], size[1]), Image.Resampling.LANCZOS)
+        width, height = (max(1, round(length * side / longest)) for length in picture.size)
+        return picture.resize((width, height), Image.Resampling.LANCZOS)
     factor = side // longest
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)

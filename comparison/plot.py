@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 
 from .canvas import ACCENT, GROUND, INK, LINE, PALE_INK, Box, blank, fitted, font
-from .labels import place_labels
+from .labels import nearest, place_labels
 from .results import Row
 from .table import EXACT
 
@@ -21,7 +21,11 @@ EXACT_BAND = 64.0
 TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 24, 18, 16
 LONGEST_LABEL = 320
 RADIUS = 8.0
+NAME_DISTANCE = 14.0
 TICKS = 6
+# Lines that pass behind a name stop short of it.
+HALO = 3
+HOLLOW = "hollow: another variant is as near for no more cost"
 
 
 @dataclass(frozen=True)
@@ -42,27 +46,27 @@ def points_of(rows: Sequence[Row]) -> list[Point]:
     best: no other one costs no more and is at least as near, being better in one of both (the Pareto front).
     """
     by_flops = counted(rows)
-    places = [
-        (row, row.flops_percent if by_flops and row.flops_percent is not None else row.seconds_percent, _height(row))
-        for row in rows
-        if not math.isnan(_height(row))
-    ]
+    places = {row: (_cost(row, by_flops), _height(row)) for row in rows if not math.isnan(_height(row))}
     return [
         Point(
             name=row.variant.name,
             cost=cost,
             value=None if math.isinf(height) else height,
-            deviation=None if math.isinf(height) else row.psnr.deviation,
+            deviation=row.psnr.deviation,
             fewer_steps=row.variant.is_fewer_steps,
-            best=not any(_dominates((other_cost, other), (cost, height)) for _, other_cost, other in places),
+            best=not any(_dominates(other, (cost, height)) for other in places.values()),
         )
-        for row, cost, height in places
+        for row, (cost, height) in places.items()
     ]
 
 
 def counted(rows: Sequence[Row]) -> bool:
     """Whether the FLOPs of all rows are known; else seconds stand for the cost."""
     return all(row.flops_percent is not None for row in rows)
+
+
+def _cost(row: Row, by_flops: bool) -> float:
+    return row.flops_percent if by_flops and row.flops_percent is not None else row.seconds_percent
 
 
 def _height(row: Row) -> float:
@@ -73,19 +77,22 @@ def _dominates(one: tuple[float, float], other: tuple[float, float]) -> bool:
     return one != other and one[0] <= other[0] and one[1] >= other[1]
 
 
-def draw_plot(rows: Sequence[Row], on_latents: bool) -> Image.Image:
-    """The plot of all rows."""
+def draw_plot(rows: Sequence[Row], settings: str, on_latents: bool) -> Image.Image:
+    """The plot of all rows. settings: what they have in common, in a line."""
     points = points_of(rows)
     axes = _Axes.around(points)
     image, draw = blank(*SIZE)
     cost = "FLOPs" if counted(rows) else "seconds"
     kind = "latents" if on_latents else "pictures"
-    _draw_words(draw, f"cost: {cost}, % of the uncached run", f"PSNR of {kind}, dB", f"Likeness of {kind} against cost")
+    _draw_words(draw, f"cost: {cost}, % of the uncached run", f"PSNR of {kind}, dB", settings)
+    _draw_legend(draw)
     _draw_axes(draw, axes)
-    _draw_peer_line(draw, axes, points)
+    peers = _peer_line(axes, points)
+    draw.line(peers, PALE_INK, 3, joint="curve")
+    # Names first, so that the lines that lead to them end under the marks.
+    _draw_names(draw, axes, points, peers)
     for point in points:
         _draw_point(draw, axes, point)
-    _draw_names(draw, axes, points)
     return image
 
 
@@ -105,7 +112,7 @@ class _Axes:
             if point.value is not None
             for sign in (-1, 1)
         ] or [30.0]
-        return cls(_widened(min(0.0, *costs), max(100.0, *costs), 0.05), _widened(min(ends), max(ends), 0.1))
+        return cls(_widened(min(costs), max(costs), 0.08), _widened(min(ends), max(ends), 0.08))
 
     def x(self, cost: float) -> float:
         low, high = self.costs
@@ -124,7 +131,7 @@ class _Axes:
 
 def _widened(low: float, high: float, share: float) -> tuple[float, float]:
     margin = max(share * (high - low), 1.0)
-    return low if low == 0.0 else low - margin, high + margin
+    return low - margin, high + margin
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
@@ -136,16 +143,26 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     return [index * step for index in range(first, last + 1)]
 
 
-def _draw_words(draw: ImageDraw.ImageDraw, across: str, up: str, title: str) -> None:
-    draw.text((FRAME[0], 22), title, INK, font(TITLE_SIZE))
-    draw.text((FRAME[0], 56), up, PALE_INK, font(TICK_SIZE))
-    draw.text((FRAME[2], SIZE[1] - 46), across, PALE_INK, font(TICK_SIZE), anchor="ra")
-    legend = [("Clockwork", ACCENT, "square"), ("fewer steps", PALE_INK, "circle"), ("uncached", INK, "circle")]
+def _draw_words(draw: ImageDraw.ImageDraw, across: str, up: str, settings: str) -> None:
+    title = "Likeness to the uncached run, and cost"
+    draw.text((FRAME[0], 20), title, INK, font(TITLE_SIZE))
+    left = FRAME[0] + font(TITLE_SIZE).getlength(title) + 24
+    draw.text((FRAME[2], 27), fitted(settings, int(FRAME[2] - left), TICK_SIZE), PALE_INK, font(TICK_SIZE), anchor="ra")
+    draw.text((FRAME[0], 58), up, PALE_INK, font(TICK_SIZE))
+    draw.text((FRAME[2], SIZE[1] - 42), across, PALE_INK, font(TICK_SIZE), anchor="ra")
+    draw.text((FRAME[0], SIZE[1] - 42), HOLLOW, PALE_INK, font(TICK_SIZE))
+
+
+def _draw_legend(draw: ImageDraw.ImageDraw) -> None:
     right = FRAME[2]
-    for name, colour, shape in reversed(legend):
+    for name, colour, shape in (
+        ("uncached", INK, "circle"),
+        ("fewer steps", PALE_INK, "circle"),
+        ("Clockwork", ACCENT, "square"),
+    ):
         right -= font(TICK_SIZE).getlength(name)
-        draw.text((right, 56), name, INK, font(TICK_SIZE))
-        _mark(draw, (right - 16, 56 + TICK_SIZE / 2 + 1), 6, colour, shape, filled=True)
+        draw.text((right, 58), name, INK, font(TICK_SIZE))
+        _mark(draw, (right - 16, 58 + TICK_SIZE / 2 + 1), 6, colour, shape, filled=True)
         right -= 52
 
 
@@ -162,11 +179,9 @@ def _draw_axes(draw: ImageDraw.ImageDraw, axes: _Axes) -> None:
     draw.line((FRAME[0], FRAME[1], FRAME[0], FRAME[3]), PALE_INK, 2)
 
 
-def _draw_peer_line(draw: ImageDraw.ImageDraw, axes: _Axes, points: Sequence[Point]) -> None:
+def _peer_line(axes: _Axes, points: Sequence[Point]) -> list[tuple[float, float]]:
     """What anybody can do without Clockwork: a variant below this line is not worth its compute."""
-    peers = sorted(axes.place(point) for point in points if point.fewer_steps and point.value is not None)
-    if len(peers) > 1:
-        draw.line(peers, PALE_INK, 3, joint="curve")
+    return sorted(axes.place(point) for point in points if point.fewer_steps and point.value is not None)
 
 
 def _draw_point(draw: ImageDraw.ImageDraw, axes: _Axes, point: Point) -> None:
@@ -192,9 +207,16 @@ def _mark(
     shapes[shape](box, colour if filled else GROUND, colour, 3)
 
 
-def _draw_names(draw: ImageDraw.ImageDraw, axes: _Axes, points: Sequence[Point]) -> None:
+def _draw_names(
+    draw: ImageDraw.ImageDraw, axes: _Axes, points: Sequence[Point], line: list[tuple[float, float]]
+) -> None:
     names = [fitted(point.name, LONGEST_LABEL, LABEL_SIZE) for point in points]
     sizes = [(font(LABEL_SIZE).getlength(name), LABEL_SIZE * 1.2) for name in names]
-    corners = place_labels([axes.place(point) for point in points], sizes, RADIUS + 6, FRAME)
-    for point, name, corner in zip(points, names, corners, strict=True):
-        draw.text(corner, name, _style(point)[0], font(LABEL_SIZE))
+    places = [axes.place(point) for point in points]
+    boxes = place_labels(places, sizes, NAME_DISTANCE, FRAME, line)
+    for point, name, place, box in zip(points, names, places, boxes, strict=True):
+        colour, _ = _style(point)
+        edge = nearest(box, place)
+        if math.dist(edge, place) > 2 * NAME_DISTANCE:
+            draw.line((*place, *edge), colour, 1)
+        draw.text(box[:2], name, colour, font(LABEL_SIZE), stroke_width=HALO, stroke_fill=GROUND)

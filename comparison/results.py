@@ -15,9 +15,9 @@ from .variants import Variant
 
 
 class Spread(NamedTuple):
-    """Mean and standard deviation over the pictures; infinite ones are counted apart, as `exact`.
+    """Mean and standard deviation over the pictures; infinite values are counted apart, as `exact`.
 
-    mean: None if all are infinite. deviation: None with fewer than two finite ones.
+    mean: None if all are infinite, NaN if one is. deviation: None unless two are finite.
     """
 
     mean: float | None
@@ -28,16 +28,13 @@ class Spread(NamedTuple):
     @classmethod
     def of(cls, values: list[float]) -> Spread:
         finite = [value for value in values if not math.isinf(value)]
-        return cls(
-            mean=statistics.fmean(finite) if finite else None,
-            deviation=statistics.stdev(finite) if len(finite) > 1 else None,
-            exact=len(values) - len(finite),
-            pictures=len(values),
-        )
+        mean = statistics.fmean(finite) if finite else None
+        known = mean is not None and not math.isnan(mean) and len(finite) > 1
+        return cls(mean, statistics.stdev(finite) if known else None, len(values) - len(finite), len(values))
 
-    @property
-    def all_exact(self) -> bool:
-        return self.exact == self.pictures
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: JSON has no NaN."""
+        return {**self._asdict(), "mean": None if self.mean is None or math.isnan(self.mean) else self.mean}
 
 
 @dataclass
@@ -74,7 +71,7 @@ class Row:
     remarks: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready; a PSNR whose mean is None and whose `exact` equals `pictures` is of equal pictures."""
+        """JSON-ready. Pictures that equal their references are counted in psnr's `exact`."""
         return {
             "variant": self.variant.name,
             "fewer_steps": self.variant.is_fewer_steps,
@@ -86,9 +83,9 @@ class Row:
             "flops_percent": self.flops_percent,
             "full": self.full,
             "adaptor_evaluations": self.adaptor,
-            "psnr": self.psnr._asdict(),
-            "ssim": self.ssim._asdict(),
-            "lpips": None if self.lpips is None else self.lpips._asdict(),
+            "psnr": self.psnr.to_dict(),
+            "ssim": self.ssim.to_dict(),
+            "lpips": None if self.lpips is None else self.lpips.to_dict(),
             "remarks": self.remarks,
         }
 

@@ -40,6 +40,11 @@ class Sampling:
         if not 0.0 < self.denoise <= 1.0:
             raise ValueError(f"denoise is {shown(self.denoise)}, but must lie above 0 and not above 1.")
 
+    def describe(self) -> str:
+        """In a line, for pictures."""
+        denoise = "" if self.denoise == 1.0 else f", denoise {self.denoise:g}"
+        return f"{self.steps} steps, {self.sampler}, {self.scheduler}, cfg {self.cfg:g}{denoise}"
+
 
 @dataclass(frozen=True)
 class Scene:
