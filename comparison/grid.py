@@ -29,7 +29,7 @@ def draw_grid(rows: Sequence[Row], seeds: Sequence[int], thumbnails: Sequence[Se
     """thumbnails: of each seed, a picture of each row."""
     side = min(max(thumbnails[0][0].size), LONGEST_SIDE // max(len(rows), len(seeds)))
     cells = [[_resized(picture, side) for picture in pictures] for pictures in thumbnails]
-    layout = _Layout(*cells[0][0].size, len(rows), len(seeds))
+    layout = Layout(*cells[0][0].size, len(rows), len(seeds))
     image, draw = blank(*layout.size)
     for index, row in enumerate(rows):
         _draw_header(draw, layout, index, row)
@@ -42,7 +42,7 @@ def draw_grid(rows: Sequence[Row], seeds: Sequence[int], thumbnails: Sequence[Se
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """Where everything stands, in pixels. Type grows with the pictures, as both shrink together on a screen."""
 
     width: int
@@ -89,7 +89,7 @@ class _Layout:
         return self.margin + column * (self.column + self.gap), top + row * (self.height + self.line + self.gap)
 
 
-def _draw_header(draw: ImageDraw.ImageDraw, layout: _Layout, index: int, row: Row) -> None:
+def _draw_header(draw: ImageDraw.ImageDraw, layout: Layout, index: int, row: Row) -> None:
     left, top = layout.cell(index, 0)[0], layout.margin
     size = fitting_size(row.variant.name, layout.column, layout.name_size, layout.fact_size)
     draw.text((left, top), fitted(row.variant.name, layout.column, size), INK, font(size))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from . import host
 
 MOST_STEPS = 10_000
 MOST_SEEDS = 32
+LARGEST_CFG = 100.0
 LARGEST_SEED = 2**64 - 1
 
 
@@ -34,8 +34,8 @@ class Sampling:
         _require_choice("scheduler", self.scheduler, host.SCHEDULERS)
         _require_range("steps", self.steps, 1, MOST_STEPS)
         require_number("cfg", self.cfg)
-        if not math.isfinite(self.cfg):
-            raise ValueError(f"cfg is {self.cfg}, but must be finite.")
+        if not 0.0 <= self.cfg <= LARGEST_CFG:
+            raise ValueError(f"cfg is {shown(self.cfg)}, but must lie between 0 and {LARGEST_CFG:g}.")
         require_number("denoise", self.denoise)
         if not 0.0 < self.denoise <= 1.0:
             raise ValueError(f"denoise is {shown(self.denoise)}, but must lie above 0 and not above 1.")

@@ -13,7 +13,7 @@ from ..comparison.compare import compare
 from ..comparison.grid import draw_grid
 from ..comparison.patching import Connections
 from ..comparison.plot import draw_plot
-from ..comparison.settings import LARGEST_SEED, MOST_SEEDS, MOST_STEPS, Sampling, Scene, seeds_from
+from ..comparison.settings import LARGEST_CFG, LARGEST_SEED, MOST_SEEDS, MOST_STEPS, Sampling, Scene, seeds_from
 from ..comparison.table import markdown_table
 from ..comparison.variants import FORMS, parse_variants
 from .types import CATEGORY, Adaptor, Schedule
@@ -70,7 +70,7 @@ class ClockworkCompare(io.ComfyNode):
                     tooltip="Steps of the uncached run, and of each variant that names none.",
                 ),
                 io.Float.Input(
-                    "cfg", default=7.0, min=0.0, max=100.0, step=0.1, tooltip="Guidance scale, as for a KSampler."
+                    "cfg", default=7.0, min=0.0, max=LARGEST_CFG, step=0.1, tooltip="Guidance scale, as for a KSampler."
                 ),
                 io.Combo.Input("sampler_name", options=host.SAMPLERS, tooltip="The sampler of all runs."),
                 io.Combo.Input("scheduler", options=host.SCHEDULERS, tooltip="The scheduler of all runs."),
