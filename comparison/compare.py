@@ -32,6 +32,10 @@ class Comparison:
     on_latents: bool
     notes: list[str]
 
+    def describe(self) -> str:
+        """What all pictures have in common, in a line."""
+        return f"{self.sampling.describe()}, {len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
+
     def to_dict(self) -> dict[str, Any]:
         """All but the pictures, JSON-ready."""
         return {

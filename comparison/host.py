@@ -20,8 +20,9 @@ from ..clockwork_core.host import ModelPatcher
 if TYPE_CHECKING:
     from .settings import Sampling, Scene
 
-SAMPLERS = list(comfy.samplers.KSampler.SAMPLERS)
-SCHEDULERS = list(comfy.samplers.KSampler.SCHEDULERS)
+# The host's own lists, not copies: other packs add to them.
+SAMPLERS = comfy.samplers.KSampler.SAMPLERS
+SCHEDULERS = comfy.samplers.KSampler.SCHEDULERS
 VAE = comfy.sd.VAE
 
 # step, estimate of the result, present latent, number of steps.
@@ -37,7 +38,7 @@ def sample(
     on_step: StepCallback,
     last_step: int | None = None,
 ) -> Tensor:
-    """What the host's KSampler node draws with these settings, (B, C, H, W).
+    """What the host's KSampler node draws with these settings, (B, C, H, W) in the CPU's memory.
 
     steps: of this run, in place of those of `sampling`. last_step: stop after so many of them.
     """
@@ -58,7 +59,7 @@ def sample(
         callback=on_step,
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
         seed=seed,
-    )
+    ).cpu()
 
 
 class Progress:
@@ -83,8 +84,8 @@ class Progress:
 
 
 def decode(vae: VAE, latents: Tensor) -> Tensor:
-    """Pictures (B, 3, H, W) from 0 to 1, as the host's VAE Decode shows them."""
-    pictures = vae.decode(latents)  # (B, H, W, 3)
+    """Pictures (B, 3, H, W) from 0 to 1 in the CPU's memory, as the host's VAE Decode shows them."""
+    pictures = vae.decode(latents).cpu()  # (B, H, W, 3)
     return pictures[..., :3].movedim(-1, 1).float().clamp(0, 1)
 
 

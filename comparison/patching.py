@@ -48,10 +48,14 @@ class Connections:
             if self.own is None:
                 raise ValueError(f"{variant.place} needs a model that comes from a Clockwork node; this one does not.")
             return self.own
-        if variant.source is Source.SCHEDULE and self.schedule is None:
+        return ClockworkConfig(self._schedule(variant), self.kept_blocks, self._adaptor(variant), Window())
+
+    def _schedule(self, variant: Variant) -> Schedule:
+        if variant.source is not Source.SCHEDULE:
+            return EveryN(variant.clock)
+        if self.schedule is None:
             raise ValueError(f"{variant.place} needs a schedule, but none is connected.")
-        schedule = self.schedule if variant.source is Source.SCHEDULE else EveryN(variant.clock)
-        return ClockworkConfig(schedule, self.kept_blocks, self._adaptor(variant), Window())  # type: ignore[arg-type]
+        return self.schedule
 
     def _adaptor(self, variant: Variant) -> Adaptor:
         if variant.adaptor != CONNECTED_ADAPTOR:

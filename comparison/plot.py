@@ -12,6 +12,7 @@ from .canvas import ACCENT, GROUND, INK, LINE, PALE_INK, Box, blank, fitted, fon
 from .labels import nearest, place_labels
 from .results import Row
 from .table import EXACT
+from .variants import UNCACHED
 
 SIZE = (1200, 760)
 # Room for the axes' names and numbers around the frame: left, top, right, bottom.
@@ -196,7 +197,7 @@ def _draw_point(draw: ImageDraw.ImageDraw, axes: _Axes, point: Point) -> None:
 def _style(point: Point) -> tuple[str, str]:
     if point.fewer_steps:
         return PALE_INK, "circle"
-    return (INK, "circle") if point.name == "uncached" else (ACCENT, "square")
+    return (INK, "circle") if point.name == UNCACHED.name else (ACCENT, "square")
 
 
 def _mark(

@@ -78,9 +78,9 @@ def seeds_from(seed: int, count: int) -> list[int]:
     return [(seed + offset) % (LARGEST_SEED + 1) for offset in range(count)]
 
 
-def _require_range(name: str, value: object, low: int, high: int) -> None:
+def _require_range(name: str, value: int, low: int, high: int) -> None:
     require_whole_number(name, value)
-    if not low <= value <= high:  # type: ignore[operator]
+    if not low <= value <= high:
         raise ValueError(f"{name} is {shown(value)}, but must lie between {low} and {high}.")
 
 

@@ -159,7 +159,7 @@ class ClockworkCompare(io.ComfyNode):
             parse_variants(variants, sampling.steps),
         )
         table = markdown_table(comparison.rows, comparison.notes)
-        plot = draw_plot(comparison.rows, sampling.describe(), comparison.on_latents)
+        plot = draw_plot(comparison.rows, comparison.describe(), comparison.on_latents)
         grid = draw_grid(comparison.rows, comparison.seeds, comparison.thumbnails)
         ui = {"text": [table], "clockwork_compare": [json.dumps(comparison.to_dict())]}
         return io.NodeOutput(table, to_tensor(plot), to_tensor(grid), ui=ui)
