@@ -20,6 +20,11 @@ from .results import Row, Tally, rows_of
 from .settings import Sampling, Scene
 from .variants import Variant
 
+WITHOUT_VAE = (
+    "No VAE is connected: latents are compared, the peak of their PSNR and SSIM being the span of the uncached latent. "
+    "LPIPS, which is for pictures, was left out. The grid shows rough previews."
+)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -128,22 +133,16 @@ class _Contest:
     def notes(self) -> list[str]:
         """What one must know to read the numbers."""
         runs, pictures = len(self.tallies[0].reports), sum(len(each.psnr) for each in self.tallies[0].distances)
-        spread = f"mean ± standard deviation over {pictures} pictures" if pictures > 1 else "one picture"
-        notes = [
-            f"seconds: sampling alone on {host.device_name(self._plain)}, "
-            + (f"median of {runs} seeds" if runs > 1 else "one seed")
-            + ", after a warm-up; in brackets, the share of the uncached run's.",
+        what = "picture" if self._vae else "latent"
+        median = f"median of {runs} seeds" if runs > 1 else "one seed"
+        spread = f"; mean ± standard deviation over {pictures} {what}s" if pictures > 1 else ""
+        return [
+            f"seconds: sampling on {host.device_name(self._plain)}, without loading and decoding, {median}, after a "
+            "warm-up; in brackets, the share of the uncached run's.",
             "FLOPs: the UNet's, as a share of the uncached run's; full + adaptor: evaluations of each kind in a run.",
-            f"PSNR, SSIM: against the uncached picture of the same seed, {spread}; exact: equal in each number.",
+            f"PSNR, SSIM: against the uncached {what} of the same seed{spread}; exact: equal in each number.",
+            *([WITHOUT_VAE] if self._vae is None else [self._lpips_missing] if self._lpips_missing else []),
         ]
-        if self._vae is None:
-            notes.append(
-                "No VAE is connected: the distances are between latents (peak: the span of the uncached latent), LPIPS "
-                "is left out, and the grid shows rough previews."
-            )
-        elif self._lpips_missing:
-            notes.append(self._lpips_missing)
-        return notes
 
 
 def _last_report(model: ModelPatcher) -> RunReport:

@@ -21,10 +21,12 @@ from clockwork_pack.clockwork_core.cut import Cut
 from clockwork_pack.clockwork_core.runtime import reports_of
 from clockwork_pack.clockwork_core.schedule import ExplicitList
 from clockwork_pack.comparison import host
-from clockwork_pack.comparison.compare import compare
+from clockwork_pack.comparison.compare import WITHOUT_VAE, compare
 from clockwork_pack.comparison.patching import Connections
+from clockwork_pack.comparison.perceptual import missing_for_lpips
 from clockwork_pack.comparison.settings import Sampling, Scene
 from clockwork_pack.comparison.variants import UNCACHED, parse_variants
+from clockwork_pack.demo_model import load_demo_model
 from clockwork_pack.demo_model.vae import PocketVAE
 
 STEPS = 4
@@ -224,8 +226,19 @@ class TestNumbers:
     def test_latents_are_compared_where_there_is_no_vae(self, toy):
         comparison = run(toy, "clock 2", seeds=[3])
         assert comparison.on_latents
-        assert any("the distances are between latents" in note for note in comparison.notes)
-        assert not any("LPIPS was left out: the" in note for note in comparison.notes)
+        assert comparison.notes[-1] == WITHOUT_VAE
+        assert "the uncached latent of the same seed; exact" in comparison.notes[2]
+
+    def test_pictures_are_compared_where_there_is_one(self):
+        model, clip, vae = load_demo_model()
+        prompt = clip.encode_from_tokens_scheduled(clip.tokenize("rocket"))
+        what = Scene(prompt, prompt, {"samples": torch.zeros(1, 4, 16, 16)}, vae)
+        comparison = run(model, "clock 2", seeds=[3], what=what)
+        assert not comparison.on_latents
+        assert missing_for_lpips() in (comparison.notes[-1], None)
+        assert comparison.rows[0].psnr.exact == 1
+        assert comparison.rows[1].psnr.mean > 5
+        assert comparison.thumbnails[0][0].size == (384, 384)
 
     def test_the_data_are_complete_json(self, toy):
         data = json.loads(json.dumps(run(toy, "clock 2").to_dict(), allow_nan=False))

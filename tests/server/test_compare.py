@@ -60,7 +60,7 @@ def test_table_and_data(entry):
     assert 0 < clock["psnr"]["mean"] < 60
     assert (clock["flops_percent"], fewer["flops_percent"]) == (pytest.approx(67, abs=1), 50.0)
     assert "| uncached |" in table
-    assert "LPIPS was left out: the Python package lpips is not installed." in table
+    assert "LPIPS" in table, "measured, or said to be left out"
 
 
 def test_the_grid_holds_what_the_host_s_sampler_draws(server, entry):
