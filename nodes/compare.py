@@ -47,41 +47,7 @@ class ClockworkCompare(io.ComfyNode):
                     tooltip="What to start from, as for a KSampler: an empty latent, or a picture with a denoise "
                     "below 1; with a mask for inpainting.",
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=LARGEST_SEED,
-                    control_after_generate=False,
-                    tooltip="The first seed; each seed is drawn by all variants from the same noise.",
-                ),
-                io.Int.Input(
-                    "seed_count",
-                    default=2,
-                    min=1,
-                    max=MOST_SEEDS,
-                    tooltip="How many seeds, counted up from the first. More make the numbers surer and take longer.",
-                ),
-                io.Int.Input(
-                    "steps",
-                    default=20,
-                    min=1,
-                    max=MOST_STEPS,
-                    tooltip="Steps of the uncached run, and of each variant that names none.",
-                ),
-                io.Float.Input(
-                    "cfg", default=7.0, min=0.0, max=LARGEST_CFG, step=0.1, tooltip="Guidance scale, as for a KSampler."
-                ),
-                io.Combo.Input("sampler_name", options=host.SAMPLERS, tooltip="The sampler of all runs."),
-                io.Combo.Input("scheduler", options=host.SCHEDULERS, tooltip="The scheduler of all runs."),
-                io.Float.Input(
-                    "denoise",
-                    default=1.0,
-                    min=0.01,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="1 = from pure noise; less keeps more of the latent, as for a KSampler.",
-                ),
+                *_sampling_inputs(),
                 io.String.Input(
                     "variants",
                     multiline=True,
@@ -90,31 +56,7 @@ class ClockworkCompare(io.ComfyNode):
                     "out), extrapolation or adaptor (the connected one). steps N alone = no Clockwork, fewer steps. "
                     "as connected = the Clockwork node that the model comes from. The uncached run is always drawn.",
                 ),
-                io.Combo.Input(
-                    "cut",
-                    options=list(CUT_CHOICES),
-                    default=CUT_CHOICES[0],
-                    optional=True,
-                    tooltip="What always runs in each variant, as in the Clockwork node (not in: as connected).",
-                ),
-                io.Int.Input(
-                    "kept_blocks",
-                    default=3,
-                    min=1,
-                    max=32,
-                    optional=True,
-                    tooltip="With cut = custom: how many output blocks always run, counted from the latent.",
-                ),
-                Schedule.Input(
-                    "schedule",
-                    optional=True,
-                    tooltip="What the word schedule in a variant means, from Clockwork Schedule.",
-                ),
-                Adaptor.Input(
-                    "adaptor",
-                    optional=True,
-                    tooltip="What the word adaptor in a variant means, from Load Clockwork Adaptor.",
-                ),
+                *_clockwork_inputs(),
                 io.Vae.Input(
                     "vae",
                     optional=True,
@@ -163,3 +105,75 @@ class ClockworkCompare(io.ComfyNode):
         grid = draw_grid(comparison.rows, comparison.seeds, comparison.thumbnails)
         ui = {"text": [table], "clockwork_compare": [json.dumps(comparison.to_dict())]}
         return io.NodeOutput(table, to_tensor(plot), to_tensor(grid), ui=ui)
+
+
+def _sampling_inputs() -> list[io.Input]:
+    """Those of a KSampler, and the number of seeds."""
+    return [
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=LARGEST_SEED,
+            control_after_generate=False,
+            tooltip="The first seed; each seed is drawn by all variants from the same noise.",
+        ),
+        io.Int.Input(
+            "seed_count",
+            default=2,
+            min=1,
+            max=MOST_SEEDS,
+            tooltip="How many seeds, counted up from the first. More make the numbers surer and take longer.",
+        ),
+        io.Int.Input(
+            "steps",
+            default=20,
+            min=1,
+            max=MOST_STEPS,
+            tooltip="Steps of the uncached run, and of each variant that names none.",
+        ),
+        io.Float.Input(
+            "cfg", default=7.0, min=0.0, max=LARGEST_CFG, step=0.1, tooltip="Guidance scale, as for a KSampler."
+        ),
+        io.Combo.Input("sampler_name", options=host.SAMPLERS, tooltip="The sampler of all runs."),
+        io.Combo.Input("scheduler", options=host.SCHEDULERS, tooltip="The scheduler of all runs."),
+        io.Float.Input(
+            "denoise",
+            default=1.0,
+            min=0.01,
+            max=1.0,
+            step=0.01,
+            tooltip="1 = from pure noise; less keeps more of the latent, as for a KSampler.",
+        ),
+    ]
+
+
+def _clockwork_inputs() -> list[io.Input]:
+    """What variants may refer to."""
+    return [
+        io.Combo.Input(
+            "cut",
+            options=list(CUT_CHOICES),
+            default=CUT_CHOICES[0],
+            optional=True,
+            tooltip="What always runs in each variant, as in the Clockwork node (not in: as connected).",
+        ),
+        io.Int.Input(
+            "kept_blocks",
+            default=3,
+            min=1,
+            max=32,
+            optional=True,
+            tooltip="With cut = custom: how many output blocks always run, counted from the latent.",
+        ),
+        Schedule.Input(
+            "schedule",
+            optional=True,
+            tooltip="What the word schedule in a variant means, from Clockwork Schedule.",
+        ),
+        Adaptor.Input(
+            "adaptor",
+            optional=True,
+            tooltip="What the word adaptor in a variant means, from Load Clockwork Adaptor.",
+        ),
+    ]
