@@ -5,6 +5,7 @@ from comfy_api.latest import ComfyExtension, io
 from ..clockwork_core.contract import breach
 from .adaptor_files import ClockworkLoadAdaptor, ClockworkSaveAdaptor
 from .apply import ClockworkApply
+from .compare import ClockworkCompare
 from .demo import ClockworkLoadDemoModel
 from .report import ClockworkReport
 from .schedule import ClockworkSchedule
@@ -17,6 +18,7 @@ NODES: list[type[io.ComfyNode]] = [
     ClockworkSaveAdaptor,
     ClockworkTrainAdaptor,
     ClockworkReport,
+    ClockworkCompare,
     ClockworkLoadDemoModel,
 ]
 
