@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Protocol, runtime_checkable
 
 from .checks import require_number, require_text, require_whole_number, shown
+from .evaluations import steps_of_evaluations
 
 MAX_CLOCK = 64
 # A longer list is cut short where people read it.
@@ -255,7 +256,7 @@ class ScheduleRun:
         return Kind.FULL if full else Kind.ADAPTOR
 
 
-def plan(schedule: Schedule, window: Window, steps: int) -> list[Kind]:
-    """The kinds of all evaluations of a run whose sampler makes one evaluation per step."""
+def plan(schedule: Schedule, window: Window, steps: int, sampler: str | None = None) -> list[Kind]:
+    """The kinds of all evaluations of a run to come. sampler: the host's name of it, as for `steps_of_evaluations`."""
     run = ScheduleRun(schedule, window, steps)
-    return [run.next(step) for step in range(steps)]
+    return [run.next(step) for step in steps_of_evaluations(sampler, steps)]
