@@ -45,7 +45,13 @@ def send(event: str, data: dict[str, Any]) -> None:
         server.send_sync(event, data, server.client_id)
 
 
-def executing_node() -> dict[str, str | None]:
-    """Ids of the prompt and of the node that runs now in this thread, as far as the host tells them."""
-    context = get_executing_context()
-    return {"prompt_id": getattr(context, "prompt_id", None), "sampler_id": getattr(context, "node_id", None)}
+def executing_workflow() -> str | None:
+    """The editor's id of the workflow that runs now in this thread; None for a prompt that came without one."""
+    context, server = get_executing_context(), running_server()
+    if context is None or server is None:
+        return None
+    running, _ = server.prompt_queue.get_current_queue_volatile()
+    for _number, prompt_id, _prompt, extra_data, *_ in running:
+        if prompt_id == context.prompt_id:
+            return extra_data.get("extra_pnginfo", {}).get("workflow", {}).get("id")
+    return None

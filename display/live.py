@@ -1,11 +1,12 @@
 """Tells the browser of a run while it goes on.
 
-    clockwork.begun      node_id, run, prompt_id, sampler_id, steps
-    clockwork.evaluated  node_id, run, index, kind
-    clockwork.ended      node_id, run, and what the run was
-    clockwork.counted    node_id, run, and its FLOPs, which take a second to count at first
+    clockwork.begun      steps
+    clockwork.evaluated  index, kind
+    clockwork.ended      what the run was
+    clockwork.counted    its FLOPs, which take a second to count at first
 
-node_id is the Clockwork node's, run tells one of its runs from the next.
+Each says where it belongs: workflow_id, the node_id of the Clockwork node in it, and run, which tells one of the
+node's runs from the next.
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ class LiveStrip(Observer):
 
     def __init__(self, node_id: str) -> None:
         self._node_id = node_id
-        self._run = 0
+        self._place: dict[str, Any] = {}
 
     def begun(self, report: RunReport) -> None:
-        self._run = next(_run_numbers)
-        self._send("begun", {**host.executing_node(), "steps": report.steps})
+        self._place = {
+            "workflow_id": host.executing_workflow(),
+            "node_id": self._node_id,
+            "run": next(_run_numbers),
+        }
+        self._send("begun", {"steps": report.steps})
 
     def evaluated(self, report: RunReport) -> None:
         evaluation = report.evaluations[-1]
@@ -39,18 +44,18 @@ class LiveStrip(Observer):
 
     def ended(self, report: RunReport) -> None:
         self._send("ended", summary(report))
-        if not host.somebody_listens():
-            return
-        # Counting takes its time, and the sampler is waiting.
-        threading.Thread(target=self._count, args=(report, self._run), daemon=True).start()
-
-    def _count(self, report: RunReport, run: int) -> None:
-        data = report.to_dict()
-        counted = {name: data[name] for name in ("flops_saved_percent", "adaptor_cost")}
-        host.send("clockwork.counted", {"node_id": self._node_id, "run": run, **counted})
+        if host.somebody_listens():
+            # Counting takes its time, and the sampler is waiting.
+            threading.Thread(target=_count, args=(report, self._place), daemon=True).start()
 
     def _send(self, event: str, data: dict[str, Any]) -> None:
-        host.send(f"clockwork.{event}", {"node_id": self._node_id, "run": self._run, **data})
+        host.send(f"clockwork.{event}", {**self._place, **data})
+
+
+def _count(report: RunReport, place: dict[str, Any]) -> None:
+    data = report.to_dict()
+    counted = {name: data[name] for name in ("flops_saved_percent", "adaptor_cost")}
+    host.send("clockwork.counted", {**place, **counted})
 
 
 def summary(report: RunReport) -> dict[str, Any]:

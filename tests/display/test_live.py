@@ -19,6 +19,8 @@ class Server:
         self.sockets = {"a browser": None} if listening else {}
         self.sent = []
         self.counted = threading.Event()
+        running = [(0, "another", {}, {}, []), (1, "a prompt", {}, {"extra_pnginfo": {"workflow": {"id": "uuid"}}}, [])]
+        self.prompt_queue = types.SimpleNamespace(get_current_queue_volatile=lambda: (running, []))
 
     def send_sync(self, event, data, client_id):
         assert client_id == "a browser"
@@ -47,9 +49,9 @@ def test_a_run_is_told_as_it_goes_on(monkeypatch, model):
     assert server.counted.wait(60)
     events, data = zip(*server.sent, strict=True)
     assert events == ("begun", "evaluated", "evaluated", "evaluated", "ended", "counted")
-    assert {each["node_id"] for each in data} == {"12:5"}
+    assert {(each["workflow_id"], each["node_id"]) for each in data} == {("uuid", "12:5")}
     assert len({each["run"] for each in data}) == 1
-    assert (data[0]["prompt_id"], data[0]["sampler_id"], data[0]["steps"]) == ("a prompt", "7", 3)
+    assert data[0]["steps"] == 3
     assert [(each["index"], each["kind"]) for each in data[1:4]] == [(0, "F"), (1, "a"), (2, "F")]
     assert (data[4]["kinds"], data[4]["finished"], data[4]["adaptor"]) == ("FaF", True, "identity")
     assert data[4]["seconds"] > 0
