@@ -8,7 +8,7 @@ import { planFor } from "./plans.js";
 import { applyNodeOf, cutOf, questionOf } from "./question.js";
 import { addReport, restoreReport } from "./report.js";
 import { runAfter } from "./run.js";
-import { createStrip, drawStrip, STRIP_HEIGHT } from "./strip.js";
+import { createStrip, drawStrip, STRIP_HEIGHT, STRIP_MARGIN } from "./strip.js";
 import { idleWidgets, showWidgets } from "./widgets.js";
 import { planLines, runLines } from "./words.js";
 
@@ -26,6 +26,7 @@ function addStrip(node) {
     const widget = node.addDOMWidget("clockwork_strip", "clockwork_strip", element, {
         serialize: false,
         hideOnZoom: false,
+        margin: STRIP_MARGIN,
         getMinHeight: () => STRIP_HEIGHT,
         getMaxHeight: () => STRIP_HEIGHT,
     });
@@ -41,13 +42,15 @@ function addStrip(node) {
 
 function refresh(node) {
     if (!node.graph) return;
-    if (showWidgets(node, idleWidgets(node))) fitHeight(node);
+    const tight = node.size[1] <= node.computeSize()[1];
+    if (showWidgets(node, idleWidgets(node))) fitHeight(node, tight);
     drawStrip(strips.get(node), viewOf(node));
 }
 
-/** Hidden widgets leave no hole, shown ones find their place; the width is the user's. */
-function fitHeight(node) {
-    node.setSize([node.size[0], node.computeSize()[1]]);
+/** Shown widgets find their place, hidden ones leave no hole unless the user has made the node taller. */
+function fitHeight(node, tight) {
+    const needed = node.computeSize()[1];
+    node.setSize([node.size[0], tight ? needed : Math.max(node.size[1], needed)]);
     app.canvas?.setDirty(true, true);
 }
 

@@ -6,7 +6,8 @@ const HEIGHTS = { F: 1, a: 0.45, "?": 0.2 };
 const GAP = 0.25; // share of a tick's width
 const LEGEND = "Tall, blue: the whole UNet runs. Short, orange: only its cheap high-resolution part.";
 
-export const STRIP_HEIGHT = 66;
+export const STRIP_MARGIN = 8;
+export const STRIP_HEIGHT = 16 + 2 * 14 + 2 * 2 + 2 * STRIP_MARGIN;
 
 /** The element, empty. */
 export function createStrip() {

@@ -34,6 +34,9 @@ export function showWidgets(node, { hidden, greyed }) {
             widget.hidden = hide;
             // Nodes 2.0 reads it here.
             widget.options.hidden = hide;
+            // The canvas keeps a hidden widget's place free unless it says that it takes none (4 is its margin).
+            if (hide) widget.computeSize = () => [0, -4];
+            else delete widget.computeSize;
             changed = true;
         }
         if (!!widget.disabled !== grey) {
