@@ -26,6 +26,14 @@ from matrix_results import MatrixResults  # noqa: E402
 prepare_host(cpu=True)
 load_pack()
 
+import folder_paths  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def host_temp(tmp_path_factory):
+    """Nodes that show a picture write it there, and nothing is to be written into the ComfyUI under test."""
+    folder_paths.set_temp_directory(str(tmp_path_factory.mktemp("host temp")))
+
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
