@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..clockwork_core.adaptor import RunConditions
 from ..clockwork_core.cut import Seam
 from ..clockwork_core.schedule import EveryN
+from .affine import Affine, AffineConfig
 from .layers import AdaptorNetwork
 from .resnet import ResNet, ResNetConfig
 from .unet import UNet, UNetConfig
@@ -27,6 +28,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "resnet": Architecture(ResNetConfig, ResNet, ResNetConfig.scaled_to),
     "unet": Architecture(UNetConfig, UNet, UNetConfig.scaled_to),
     "unet-light": Architecture(UNetConfig, UNet, UNetConfig.light),
+    "affine": Architecture(AffineConfig, Affine, AffineConfig.scaled_to),
 }
 
 

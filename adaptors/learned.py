@@ -63,7 +63,7 @@ class LearnedAdaptor:
         height, width = inputs.shape[2:]
         padding = (0, -width % own.multiple_of, 0, -height % own.multiple_of)
         inputs = F.pad(inputs, padding, mode="replicate")
-        change = network(inputs, features.emb, features.prompt, features.gaps)
+        change = network(inputs, features)
         return change[:, :, :height, :width] / r_out_scale
 
     def require_fit(self, seam: Seam) -> None:
