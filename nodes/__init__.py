@@ -6,6 +6,7 @@ from ..clockwork_core.contract import breach
 from .adaptor_files import ClockworkLoadAdaptor, ClockworkSaveAdaptor
 from .apply import ClockworkApply
 from .demo import ClockworkLoadDemoModel
+from .fit import ClockworkFitAdaptor
 from .report import ClockworkReport
 from .schedule import ClockworkSchedule
 
@@ -14,6 +15,7 @@ NODES: list[type[io.ComfyNode]] = [
     ClockworkSchedule,
     ClockworkLoadAdaptor,
     ClockworkSaveAdaptor,
+    ClockworkFitAdaptor,
     ClockworkReport,
     ClockworkLoadDemoModel,
 ]

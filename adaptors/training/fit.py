@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ...clockwork_core.checks import require_number, require_whole_number, shown
-from ...clockwork_core.cut import Seam
+from ...clockwork_core.cut import Geometry, Seam
 from ...clockwork_core.host import ModelPatcher
 from ...clockwork_core.schedule import Kind
 from ...clockwork_core.schedule import plan as kinds_of
@@ -40,6 +40,7 @@ from .teacher import WHOLE_RUN, Evaluated, Teacher, TeacherError, pair_of
 HELD_OUT_EVERY = 4
 FEWEST_PICTURES = HELD_OUT_EVERY
 MOST_PICTURES = 1024
+LARGEST_SEED = 2**32 - 1
 # Evaluations at one lambda, such as the two that Heun's method makes at one sigma, share a map.
 LAMBDA_DIGITS = 4
 # How many pictures go through the high-res part at once.
@@ -79,8 +80,8 @@ class FitPlan:
             raise ValueError(
                 f"pictures is {shown(self.pictures)}, but must lie between {FEWEST_PICTURES} and {MOST_PICTURES}."
             )
-        if self.seed < 0:
-            raise ValueError(f"seed is {shown(self.seed)}, but must not be negative.")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise ValueError(f"seed is {shown(self.seed)}, but must lie between 0 and {LARGEST_SEED}.")
         require_number("memory_limit", self.memory_bytes)
         host.require_known(self.point)
 
@@ -91,7 +92,17 @@ class Fitted:
 
     adaptor: LearnedAdaptor
     qualities: list[Quality]
+    pictures: int
     runs: int
+
+    def lines(self) -> list[str]:
+        """For people to read."""
+        runs = "one run" if self.runs == 1 else f"{self.runs} runs"
+        return [
+            f"Fitted on {self.pictures} pictures in {runs} of the sampler.",
+            "Mean squared errors on pictures held out, as shares of the identity's:",
+            *(quality.line() for quality in self.qualities),
+        ]
 
 
 def fit(plan: FitPlan, report: Callable[[int, int], None] = lambda _done, _total: None) -> Fitted:
@@ -154,7 +165,6 @@ class _Fit:
         self._report = report
         self._teacher = Teacher(plan.model, plan.kept_blocks, INPUTS.past, remembers_r_in=True)
         self._seam = self._teacher.seam
-        self._evaluations = kinds_of(plan.point.schedule, WHOLE_RUN, plan.point.steps).count(Kind.ADAPTOR)
         self._at_once = self._pictures_at_once()
         self._device = host.load([self._teacher.model])
         self._high_res = HighResPart(self._teacher.model, plan.kept_blocks)
@@ -190,7 +200,7 @@ class _Fit:
             own.learned.add(*self._regression(batch, features))
         self._compare(own, log_snr, held_out, now, past)
         self._done += 1
-        self._report(self._done, max(self._done, runs * self._evaluations))
+        self._report(self._done, max(self._done, runs * _adaptor_evaluations(self._plan)))
         assert self._scales is not None
         return adaptor_of({log_snr: own.solution()}, self._scales, self._seam)
 
@@ -231,20 +241,31 @@ class _Fit:
         qualities = [own.quality() for own in self._maps.values()]
         loss = sum(quality.output for quality in qualities) / len(qualities)
         adaptor = adaptor_of(solutions, scales, self._seam, trained_for([plan.point], len(plan.prompts)), loss)
-        return Fitted(adaptor, qualities, runs)
+        return Fitted(adaptor, qualities, plan.pictures, runs)
 
     def _pictures_at_once(self) -> int:
         """As many as the memory allows. Raises ValueError, naming what is needed, if that is not even one."""
-        plan, seam, geometry = self._plan, self._seam, self._teacher.geometry
-        height, width = plan.latent.shape[2:]
-        halvings = sum(1 for block in geometry.downsamples if block <= plan.kept_blocks)
-        places = -(-height // 2**halvings) * -(-width // 2**halvings)
-        features = 4 * GUIDED_STREAMS * (INPUTS.past + 1) * (seam.r_in + seam.r_out) * places
-        picture = features + plan.model.memory_required([GUIDED_STREAMS, *plan.latent.shape[1:]])
-        sums = 2 * self._evaluations * NormalEquations.size_bytes(INPUTS.channels(seam), seam.r_out)
+        plan = self._plan
+        sums, picture = memory_needed(plan, self._teacher.geometry, self._seam)
         if not plan.memory_bytes >= sums + picture:
             raise ValueError(
                 f"memory_limit is {plan.memory_bytes / BYTES_PER_GB:.2g} GB, but this fit needs "
-                f"{(sums + picture) / BYTES_PER_GB:.2g} GB: allow more, or fit on smaller pictures."
+                f"{(sums + picture) / BYTES_PER_GB:.2g} GB: allow more, or fit to fewer steps or smaller pictures."
             )
         return int(min(plan.pictures, (plan.memory_bytes - sums) // picture))
+
+
+def memory_needed(plan: FitPlan, geometry: Geometry, seam: Seam) -> tuple[int, int]:
+    """Bytes: the sums of all maps, and what each picture that is drawn at once adds: its features and the sampling."""
+    height, width = plan.latent.shape[2:]
+    shrinking = 2 ** sum(1 for block in geometry.downsamples if block <= plan.kept_blocks)
+    places = -(-height // shrinking) * -(-width // shrinking)
+    features = 4 * GUIDED_STREAMS * (INPUTS.past + 1) * (seam.r_in + seam.r_out) * places
+    sampling = plan.model.memory_required([GUIDED_STREAMS, *plan.latent.shape[1:]])
+    sums = 2 * _adaptor_evaluations(plan) * NormalEquations.size_bytes(INPUTS.channels(seam), seam.r_out)
+    return sums, int(features + sampling)
+
+
+def _adaptor_evaluations(plan: FitPlan) -> int:
+    """Of one run, if its sampler makes one evaluation per step."""
+    return kinds_of(plan.point.schedule, WHOLE_RUN, plan.point.steps).count(Kind.ADAPTOR)

@@ -11,7 +11,7 @@ from torch import Tensor
 from .least_squares import NormalEquations, Solution
 
 # How strongly the map may be drawn to the identity; infinity is the identity itself.
-STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, math.inf)
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, math.inf)
 MOST_CAUTIOUS_FIT = 1.0
 SMALLEST_ERROR = 1e-30
 
@@ -27,6 +27,11 @@ class Quality:
     strength: float
     r_out: float
     output: float
+
+    def line(self) -> str:
+        """For people to read."""
+        fitted = "the identity was best" if self.strength == math.inf else f"ridge {self.strength:g}"
+        return f"sigma {self.sigma:.3g}: guided output {self.output:.3f}, guided r_out {self.r_out:.3f} ({fitted})"
 
 
 class Map:

@@ -10,6 +10,7 @@ from ...clockwork_core.schedule import MAX_CLOCK, EveryN
 from ..description import TrainedFor
 
 MOST_STEPS = 1000
+MOST_CFG = 100
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class OperatingPoint:
         require_number("cfg", self.cfg)
         require_text("sampler", self.sampler)
         require_text("scheduler", self.scheduler)
+        if not 0.0 <= self.cfg <= MOST_CFG:
+            raise ValueError(f"cfg is {shown(self.cfg)}, but must lie between 0 and {MOST_CFG}.")
         if not 2 <= self.clock <= MAX_CLOCK:
             raise ValueError(f"clock is {shown(self.clock)}, but an adaptor needs one between 2 and {MAX_CLOCK}.")
         if not 2 <= self.steps <= MOST_STEPS:

@@ -28,7 +28,7 @@ class Conditioning:
 
         Raises ValueError, naming what is wrong, if it is none, is empty, or holds what cannot be trained on.
         """
-        if not isinstance(conditioning, list) or not conditioning:
+        if not isinstance(conditioning, list) or not conditioning or not all(map(_is_encoded, conditioning)):
             raise ValueError(f"{name} is {shown(conditioning)}, but must be a CONDITIONING with at least one prompt.")
         prompts = []
         for context, options in conditioning:
@@ -64,6 +64,17 @@ class Conditioning:
     def for_host(self) -> list[list[Any]]:
         """A CONDITIONING of the host."""
         return [[self.context, dict(self.options)]]
+
+
+def _is_encoded(entry: object) -> bool:
+    """Whether it is a prompt as the host's CONDITIONING holds them."""
+    return (
+        isinstance(entry, list | tuple)
+        and len(entry) == 2
+        and isinstance(entry[0], Tensor)
+        and entry[0].ndim == 3
+        and isinstance(entry[1], dict)
+    )
 
 
 def _of_sample(options: dict[str, Any], index: int) -> dict[str, Any]:
