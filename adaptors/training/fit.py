@@ -56,6 +56,7 @@ class FitPlan:
 
     latent: an empty one (1, C, H, W) of the size to fit at. pictures: how many to draw, of the prompts in turn.
     memory_bytes: for what is drawn at once; less memory means more runs of the sampler, each of which refines all maps.
+    guided: whether what guidance makes of cond and uncond is fitted; False for both by themselves, for comparison.
     Raises ValueError, naming the bad value and the valid ones.
     """
 
@@ -68,6 +69,7 @@ class FitPlan:
     pictures: int = 32
     seed: int = 0
     memory_bytes: float = 4 * BYTES_PER_GB
+    guided: bool = True
 
     def __post_init__(self) -> None:
         if not self.prompts:
@@ -150,13 +152,17 @@ def adaptor_of(
     return adaptor
 
 
-def regression(batch: Batch, features: Features, scales: Scales, cfg: float) -> tuple[Tensor, Tensor]:
-    """What to fit to what, under guidance and scaled: features (samples, channels), change of r_out (samples, C)."""
+def regression(batch: Batch, features: Features, scales: Scales, cfg: float | None) -> tuple[Tensor, Tensor]:
+    """What to fit to what, scaled: features (samples, channels), change of r_out (samples, C).
+
+    cfg: of the guidance that they are put together by; None to leave cond and uncond by themselves.
+    """
     r_in_scale, r_out_scale = (torch.tensor(scale, device=batch.x.device) for scale in (scales.r_in, scales.r_out))
     inputs = features.for_network(INPUTS, r_in_scale, r_out_scale)
     change = (batch.r_out - batch.r_outs[0]) * r_out_scale
-    x, y = (guided(each, batch.streams, cfg).movedim(1, -1).flatten(0, 2) for each in (inputs, change))
-    return x, y
+    if cfg is not None:
+        inputs, change = (guided(each, batch.streams, cfg) for each in (inputs, change))
+    return inputs.movedim(1, -1).flatten(0, 2), change.movedim(1, -1).flatten(0, 2)
 
 
 class _Fit:
@@ -228,7 +234,7 @@ class _Fit:
 
     def _regression(self, batch: Batch, features: Features) -> tuple[Tensor, Tensor]:
         self._scales = self._scales or Scales.of(features)
-        return regression(batch, features, self._scales, self._plan.point.cfg)
+        return regression(batch, features, self._scales, self._plan.point.cfg if self._plan.guided else None)
 
     def _batches(self, samples: list[int], now: Evaluated, past: Sequence[Evaluated]) -> Iterator[Batch]:
         for start in range(0, len(samples), CHUNK):
