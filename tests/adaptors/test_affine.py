@@ -75,6 +75,21 @@ class TestMap:
         expected = toys.sample(with_clockwork(model, adaptor=Identity(place=Place.BEFORE_UPSAMPLE)))
         assert torch.equal(found, expected)
 
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_computes_in_the_unets_dtype(self, dtype):
+        adaptor = adaptor_for([0.0], SEAM)
+        toys.randomize(adaptor.network, seed=0)
+        generator = torch.Generator().manual_seed(0)
+        r_out, r_in = (torch.randn(2, channels, 4, 4, generator=generator) for channels in (64, 32))
+
+        def predict_in(kind):
+            past = [Past((0.0, 0.0), r_out.to(kind), r_in.to(kind))]
+            return adaptor.predict(past, Present((2 * r_in).to(kind), torch.zeros(2, 128, dtype=kind), None, 1.0))
+
+        found, exact = predict_in(dtype), predict_in(torch.float32)
+        assert found.dtype is dtype
+        assert (found.float() - exact).norm() < 0.02 * exact.norm()
+
     def test_flops_are_those_of_one_linear_layer(self):
         r_in_channels, r_out_channels = 3 * 32, 2 * 64
         flops = untrained(describe("affine", SEAM)).flops((2, 64, 8, 8))
