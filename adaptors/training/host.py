@@ -50,7 +50,7 @@ def sample(
 class _AtEachSigma(comfy.samplers.Sampler):
     """Evaluates an image under the same noise at each sigma of a run, where a sampler would denoise it."""
 
-    def sample(self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, *_others) -> Tensor:  # noqa: ARG002
+    def sample(self, model_wrap, sigmas, extra_args, callback, noise, latent_image: Any = None, *_others) -> Tensor:  # noqa: ARG002
         for sigma in sigmas[:-1]:
             noised = model_wrap.inner_model.model_sampling.noise_scaling(sigma, noise, latent_image)
             model_wrap(noised, sigma.expand(len(noised)), **extra_args)
@@ -69,9 +69,10 @@ def evaluate_noised(
     """As `sample`, but each evaluation is of the latents themselves, under noise of its sigma; returns them."""
     sampling = model.get_model_object("model_sampling")
     sigmas = comfy.samplers.calculate_sigmas(sampling, point.scheduler, point.steps)
-    return comfy.sample.sample_custom(
+    comfy.sample.sample_custom(
         model, noise, point.cfg, _AtEachSigma(), sigmas, positive, negative, latent, disable_pbar=True, seed=seed
     )
+    return latent
 
 
 def noise_for(model: ModelPatcher, latent: Tensor, seeds: list[int]) -> Tensor:
