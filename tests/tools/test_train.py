@@ -35,8 +35,8 @@ def test_others_are_refused(read, text):
 
 def test_from_prompts_to_a_file(tmp_path, prompts, capsys):
     output = tmp_path / "new" / "adaptor.safetensors"
-    settings = "--size 64 --steps 2 --clock 2-3 --iterations 1 --batch 1 --trajectories 1 --teacher-batch 1".split()
-    arguments = ["--demo", "--prompts", str(prompts), "--output", str(output), *settings]
+    settings = "--size 64 --steps 2 --clock 2-3 --iterations 1 --batch 1 --trajectories 1 --teacher-batch 1"
+    arguments = ["--demo", "--prompts", str(prompts), "--output", str(output), *settings.split()]
     assert train.main([*arguments, "--architecture", "unet-light", "--resume", str(tmp_path / "training.pt")]) == 0
     description = load_adaptor(output).description
     assert (description.architecture, description.trained_for.most_clock) == ("unet-light", 3)
