@@ -14,8 +14,10 @@ from clockwork_pack.adaptors.training.session import train
 from clockwork_pack.adaptors.training.shares import ALONE, Share, share_of_torchrun
 
 SCRIPT = Path(__file__).resolve().parents[2] / "helpers" / "toy_training.py"
-# Pictures drawn four and two at a time differ by rounding, which Adam's first steps make larger.
+# Pictures drawn four and two at a time differ by rounding (measured: 8e-5 of the weights, 1e-6 of the losses). Single
+# weights differ more: of a bias in front of a norm the gradient is nothing but rounding, which Adam makes large.
 TOLERANCE = 1e-3
+LOSS_TOLERANCE = 1e-5
 
 
 def torchrun(*arguments):
@@ -30,12 +32,8 @@ def alone():
 
 def assert_close(weights, alone):
     expected = alone.adaptor.network.state_dict()
-    difference = max(
-        float((weights[name] - tensor).abs().max() / tensor.abs().max().clamp(min=1e-2))
-        for name, tensor in expected.items()
-    )
-    print("largest difference", difference)
-    assert difference < TOLERANCE
+    found, wanted = (torch.cat([each[name].flatten() for name in expected]) for each in (weights, expected))
+    assert (found - wanted).norm() < TOLERANCE * wanted.norm()
 
 
 def test_two_processes_give_what_one_does(tmp_path, alone):
@@ -44,7 +42,9 @@ def test_two_processes_give_what_one_does(tmp_path, alone):
     first, second = (torch.load(tmp_path / f"weights.{rank}") for rank in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert_close(first, alone)
-    assert load_checkpoint(tmp_path / "training.pt")["record"]["losses"] == pytest.approx(alone.losses, rel=1e-3)
+    assert load_checkpoint(tmp_path / "training.pt")["record"]["losses"] == pytest.approx(
+        alone.losses, rel=LOSS_TOLERANCE
+    )
 
 
 def test_a_process_that_dies_ends_the_job_and_the_checkpoint_goes_on(tmp_path, alone):
@@ -56,6 +56,7 @@ def test_a_process_that_dies_ends_the_job_and_the_checkpoint_goes_on(tmp_path, a
     assert load_checkpoint(checkpoint)["distillation"]["iteration"] == 3
     resumed = train(plan_for(toys.model_of(toys.TINIEST), checkpoint=checkpoint, on_policy=True))
     assert_close(resumed.adaptor.network.state_dict(), alone)
+    assert resumed.losses == pytest.approx(alone.losses, rel=LOSS_TOLERANCE)
 
 
 def test_alone_all_is_ones_own():
