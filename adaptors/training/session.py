@@ -93,7 +93,7 @@ class _Record:
     def is_stuck(self, patience: int) -> bool:
         """Whether the last `patience` checks all brought nothing."""
         errors = [checked.errors[self.loss_name] for checked in self.checks]
-        return 0 < patience < len(errors) and min(errors[-patience:]) > min(errors[:-patience])
+        return 0 < patience < len(errors) and min(errors[-patience:]) >= min(errors[:-patience])
 
     def state(self) -> dict[str, Any]:
         checks = [[checked.iteration, checked.errors] for checked in self.checks]
