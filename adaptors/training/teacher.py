@@ -83,7 +83,7 @@ class Teacher:
         self.geometry: Geometry = geometry_of(model)
         unet: Any = core_host.diffusion_model_of(model)
         self.seam = seam_of(unet, kept_blocks)
-        if getattr(unet, "default_num_video_frames", None) is not None:
+        if unet.use_temporal_resblocks:
             raise ValueError("This is a video model, whose frames depend on each other: it cannot be a teacher yet.")
         self.cut = Cut(kept_blocks, Place.BEFORE_UPSAMPLE)
         self.depth = depth
@@ -107,10 +107,12 @@ class Teacher:
         negative: Conditioning,
         seeds: list[int],
         policy: Policy = follow_teacher,
+        sample: Callable[..., Tensor] = host.sample,
     ) -> list[list[Pair]]:
         """Draw one picture for each prompt and seed; the pairs of each, in the order of the evaluations.
 
-        latent: an empty one (1, C, H, W). Raises TeacherError if no adaptor can be trained on such runs.
+        latent: an empty one (1, C, H, W), or what `sample` wants for each picture (B, C, H, W).
+        Raises TeacherError if no adaptor can be trained on such runs.
         """
         unrolling = _Unrolling(self, point, policy)
         self._run(unrolling, point, latent, prompts, negative, seeds)
@@ -140,9 +142,9 @@ class Teacher:
         self._unrolling = unrolling
         try:
             with torch.inference_mode(False), torch.no_grad():
-                noise = host.noise_for(self.model, latent, seeds)
+                noise = host.noise_for(self.model, latent[:1], seeds)
                 positive = Conditioning.stacked(prompts).for_host()
-                host.sample(
+                sample(
                     self.model,
                     point,
                     noise,
