@@ -45,7 +45,7 @@ def test_dropped_run_and_reloaded(page):
 
     page.script(WATCH)
     prompt_id = page.queue()
-    wait_for_strip(page, "sampling")
+    page.wait("return window.filled.size > 2", "the strip fills")
     page.screenshot("example-while-sampling")
     entry = page.server.wait(prompt_id)
     told = json.loads(entry["outputs"]["7"]["clockwork_report"][0])

@@ -67,7 +67,7 @@ class Page:
     def open(self) -> None:
         """Load the editor anew, and wait until it can be used."""
         self.driver.get(self.server.url)
-        self.wait(READY, "the editor is there", seconds=90)
+        self.wait(READY, "the editor is there", seconds=180)
         self.script(RECORD)
 
     def script(self, code: str, *arguments: Any) -> Any:
@@ -79,7 +79,7 @@ class Page:
         wrapped = f"const finish = arguments[arguments.length - 1]; Promise.resolve({code}).then(finish)"
         return self.driver.execute_async_script(wrapped, *arguments)
 
-    def wait(self, condition: str | Callable[[], Any], what: str, *arguments: Any, seconds: float = 30.0) -> Any:
+    def wait(self, condition: str | Callable[[], Any], what: str, *arguments: Any, seconds: float = 60.0) -> Any:
         """Wait for JavaScript, or a function, to give something true, and return it."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
