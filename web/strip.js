@@ -47,8 +47,11 @@ export function drawStrip(element, view) {
     ]);
     ticks.replaceChildren(...paths.filter(Boolean));
     texts.forEach((text, index) => {
-        text.textContent = text.title = lines[index] ?? "";
+        text.textContent = text.title = lines[index];
     });
+    // A sentence without ticks, such as that of a refusal, may take all the room.
+    ticks.style.display = kinds ? "block" : "none";
+    texts[0].style.whiteSpace = kinds ? "nowrap" : "normal";
     Object.assign(element.dataset, { kinds, done: String(done) });
 }
 

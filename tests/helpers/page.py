@@ -106,7 +106,8 @@ class Page:
     def queue(self) -> str:
         """Press Run, and wait until the prompt has begun; return its id."""
         self.script("window.recorded.length = 0")
-        self.button("Run").click()
+        # A message of the host's may lie over the button for some seconds.
+        self.script("arguments[0].click()", self.button("Run"))
         begun = "return window.recorded.find(([kind]) => kind === 'execution_start')?.[1].prompt_id"
         return self.wait(begun, "the prompt has begun")
 
@@ -118,9 +119,14 @@ class Page:
         """The visible button with this text or aria-label."""
         return self.wait(lambda: self._find_button(label), f"there is a button {label}")
 
+    def close_dialogs(self) -> None:
+        """Close what covers the editor, such as the host's list of missing nodes."""
+        self.script("document.querySelectorAll('.p-dialog-close-button').forEach((button) => button.click())")
+        self.wait("return !document.querySelector('.p-dialog-mask')", "no dialog covers the editor")
+
     def click_text(self, text: str) -> None:
         """Click on what shows exactly this text."""
-        xpath = f"//*[normalize-space(text())='{text}']"
+        xpath = f"//*[text()[normalize-space()='{text}']]"
 
         def visible() -> Any:
             return next((found for found in self.driver.find_elements(By.XPATH, xpath) if found.is_displayed()), None)
