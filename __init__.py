@@ -2,6 +2,8 @@
 
 import logging
 
+WEB_DIRECTORY = "./web"
+
 
 async def comfy_entrypoint():
     """Return the extension that lists our nodes; called once by ComfyUI when it loads custom nodes."""
