@@ -42,6 +42,23 @@ class Evaluation:
         return Kind.ADAPTOR if self.calls[Kind.ADAPTOR] and not self.calls[Kind.FULL] else Kind.FULL
 
 
+@dataclass(frozen=True)
+class RunFlops:
+    """FLOPs of a run's UNet calls: as they were, had all been full, had all been adaptor passes."""
+
+    spent: int = 0
+    all_full: int = 0
+    all_adaptor: int = 0
+    calls: int = 0
+
+    def of(self, evaluation: Evaluation) -> float | None:
+        """What one evaluation spent, by the run's mean full and adaptor pass; None if nothing was counted."""
+        if not self.calls:
+            return None
+        full, adaptor = evaluation.calls[Kind.FULL], evaluation.calls[Kind.ADAPTOR]
+        return (full * self.all_full + adaptor * self.all_adaptor) / self.calls
+
+
 @dataclass
 class RunReport:
     """The record of one sampling run.
@@ -83,15 +100,22 @@ class RunReport:
         times = [e.seconds for e in self.evaluations[1:] if e.kind is kind and e.seconds is not None]
         return statistics.median(times) if times else None
 
-    def seconds_without(self) -> float | None:
-        """What the run would have taken had each evaluation been full, by the median full one; an estimate."""
+    def seconds_saved(self) -> float | None:
+        """What the adaptor evaluations spared, by the median full one; an estimate."""
         full = self.median_seconds(Kind.FULL)
-        return None if full is None else full * len(self.evaluations)
+        if full is None:
+            return None
+        return sum(full - e.seconds for e in self.evaluations if e.kind is Kind.ADAPTOR and e.seconds is not None)
 
     def flops(self) -> tuple[int, int] | None:
-        """FLOPs of the run as it was, and as it would have been with full passes only.
+        """FLOPs of the run as it was, and as it would have been with full passes only; None if not to be counted."""
+        counted = self.counted_flops()
+        return None if counted is None else (counted.spent, counted.all_full)
 
-        None if they cannot be counted: a report must never lose the picture that it reports on.
+    def counted_flops(self) -> RunFlops | None:
+        """What the run spent, and could have spent.
+
+        None if it cannot be counted: a report must never lose the picture that it reports on.
         """
         try:
             return self._count_flops()
@@ -99,20 +123,21 @@ class RunReport:
             logging.exception("[Clockwork] The FLOPs of this %s could not be counted.", self.model_class)
             return None
 
-    def _count_flops(self) -> tuple[int, int]:
-        spent = full = 0
+    def _count_flops(self) -> RunFlops:
+        spent = all_full = all_adaptor = 0
         for kind, shapes in self.shapes.items():
             for shape, calls in shapes.items():
                 costs = count_passes(self.unet_config, shape, self.cut)
-                full += calls * costs.full.total
-                with_adaptor = costs.adaptor.total + self.adaptor_flops(costs.r_out)
-                spent += calls * (costs.full.total if kind is Kind.FULL else with_adaptor)
-        return spent, full
+                full, adaptor = costs.full.total, costs.adaptor.total + self.adaptor_flops(costs.r_out)
+                spent += calls * (full if kind is Kind.FULL else adaptor)
+                all_full += calls * full
+                all_adaptor += calls * adaptor
+        return RunFlops(spent, all_full, all_adaptor, sum(map(Counter.total, self.shapes.values())))
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON-ready data. FLOPs are of the UNet alone, seconds as measured."""
-        spent, full = self.flops() or (None, None)
-        without = self.seconds_without()
+        flops = self.counted_flops() or RunFlops()
+        saved = self.seconds_saved()
         return {
             "model": self.model_class,
             "schedule": self.schedule,
@@ -123,11 +148,12 @@ class RunReport:
             "evaluations": len(self.evaluations),
             "full": self.count(Kind.FULL),
             "adaptor_evaluations": self.count(Kind.ADAPTOR),
-            "flops": spent,
-            "flops_all_full": full,
-            "flops_saved_percent": 100.0 * (1.0 - spent / full) if spent and full else None,
+            "flops": flops.spent or None,
+            "flops_all_full": flops.all_full or None,
+            "flops_saved_percent": 100.0 * (1.0 - flops.spent / flops.all_full) if flops.all_full else None,
+            "adaptor_cost": flops.all_adaptor / flops.all_full if flops.all_full else None,
             "seconds": self.seconds,
-            "seconds_all_full_estimate": without,
+            "seconds_saved_estimate": saved,
             "seconds_per_full_evaluation": self.median_seconds(Kind.FULL),
             "seconds_per_adaptor_evaluation": self.median_seconds(Kind.ADAPTOR),
             "trace_peak_bytes": self.peak_bytes,
@@ -143,6 +169,7 @@ class RunReport:
                     "planned": evaluation.planned.value,
                     "kind": evaluation.kind.value,
                     "seconds": evaluation.seconds,
+                    "flops": flops.of(evaluation),
                     "reasons": dict(evaluation.reasons),
                 }
                 for evaluation in self.evaluations
@@ -213,9 +240,8 @@ def _time_line(data: dict[str, Any]) -> str:
     line = f"time: {data['seconds']:.2f} s"
     full, adaptor = data["seconds_per_full_evaluation"], data["seconds_per_adaptor_evaluation"]
     if full is not None and adaptor is not None:
-        without = data["seconds_all_full_estimate"]
         line += (
             f" ({full:.3f} s a full evaluation, {adaptor:.3f} s with the adaptor), "
-            f"about {100 * (1 - data['seconds'] / without):.0f}% less than {data['evaluations']} full ones"
+            f"about {data['seconds_saved_estimate']:.2f} s less than with full ones only"
         )
     return line

@@ -29,6 +29,7 @@ from .contract import breach
 from .control import ControlMemory
 from .cost import CallShape
 from .cut import Cut, Geometry, Place, geometry_of, require_kept_blocks, require_model, seam_of
+from .observer import Observer, tell
 from .passes import UNetCall
 from .report import ReportHistory, RunReport, digest_of
 from .run import Run
@@ -60,9 +61,10 @@ class ClockworkConfig:
                 raise ValueError(f"{name} is {shown(value)}, but must come from a Clockwork node that gives one out.")
 
 
-def attach(model: host.ModelPatcher, config: ClockworkConfig) -> host.ModelPatcher:
+def attach(model: host.ModelPatcher, config: ClockworkConfig, observer: Observer | None = None) -> host.ModelPatcher:
     """A clone of `model` that samples by `config`; the clone replaces an earlier Clockwork on `model`.
 
+    observer: told of each run.
     Raises ValueError if the model is no UNet of the host, or the cut does not fit it.
     """
     geometry = geometry_of(model)
@@ -71,7 +73,7 @@ def attach(model: host.ModelPatcher, config: ClockworkConfig) -> host.ModelPatch
     if before_upsample:
         config.adaptor.require_fit(seam_of(host.diffusion_model_of(model), config.kept_blocks))
     patched = detach(model)
-    engine = Engine(config, geometry)
+    engine = Engine(config, geometry, observer or Observer())
     for kind, wrapper in engine.wrappers().items():
         patched.add_wrapper_with_key(kind, KEY, wrapper)
     patched.set_attachments(KEY, engine.reports)
@@ -105,9 +107,10 @@ def reports_of(model: host.ModelPatcher) -> ReportHistory | None:
 class Engine:
     """The wrappers of one patched model."""
 
-    def __init__(self, config: ClockworkConfig, geometry: Geometry) -> None:
+    def __init__(self, config: ClockworkConfig, geometry: Geometry, observer: Observer) -> None:
         self.config = config
         self.geometry = geometry
+        self.observer = observer
         self.cut = Cut(config.kept_blocks, config.adaptor.place)
         self.reports = ReportHistory()
 
@@ -128,6 +131,7 @@ class Engine:
         sigmas = args[3] if len(args) > 3 else kwargs["sigmas"]
         latent_size = (args[0] if args else kwargs["noise"]).numel()
         run = self._new_run(guider, sampler, [float(sigma) for sigma in sigmas], latent_size)
+        tell(self.observer.begun, run.report)
         try:
             with host.run_value(guider, KEY, run):
                 output = executor(*args, **kwargs)
@@ -138,6 +142,7 @@ class Engine:
             run.end()
             self.reports.add(run.report)
             logging.info("[Clockwork] %s", run.report.headline())
+            tell(self.observer.ended, run.report)
 
     def predict_noise(self, executor: host.WrapperExecutor, *args, **kwargs) -> Tensor:
         """Wraps CFGGuider.predict_noise(x, timestep, model_options, seed): one evaluation."""
@@ -149,7 +154,9 @@ class Engine:
             return executor(*args, **kwargs)
         # Samplers read their sigmas back each step anyway, so this costs a GPU no extra wait.
         with run.evaluating(float(timestep.max()), x.numel()):
-            return executor(*args, **kwargs)
+            output = executor(*args, **kwargs)
+        tell(self.observer.evaluated, run.report)
+        return output
 
     def calc_cond_batch(self, executor: host.WrapperExecutor, *args, **kwargs) -> list[Tensor]:
         """Wraps calc_cond_batch(model, conds, x, timestep, model_options): all UNet calls for some conditionings."""

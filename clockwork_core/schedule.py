@@ -6,12 +6,14 @@ plain arithmetic: no torch, no host. The first evaluation of a run is always ful
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
 from .checks import require_number, require_text, require_whole_number, shown
+from .evaluations import steps_of_evaluations
 
 MAX_CLOCK = 64
 # A longer list is cut short where people read it.
@@ -185,12 +187,7 @@ class DenseEarly:
 
     def full_steps(self, steps: int) -> frozenset[int]:
         """The steps with a full pass in a run of `steps` steps: min(full_passes, steps) of them."""
-        count = min(self.full_passes, steps)
-        chosen: list[int] = []
-        for index in range(count):
-            wanted = steps * index * index // (count * count)
-            chosen.append(max(wanted, chosen[-1] + 1) if chosen else 0)
-        return frozenset(chosen)
+        return _dense_early_steps(min(self.full_passes, steps), steps)
 
     def is_full(self, tick: Tick) -> bool:
         return tick.first_in_step and tick.step in self.full_steps(tick.steps)
@@ -200,6 +197,16 @@ class DenseEarly:
 
     def describe(self) -> str:
         return f"{shown(self.full_passes)} full passes, dense early"
+
+
+@functools.lru_cache(maxsize=16)
+def _dense_early_steps(count: int, steps: int) -> frozenset[int]:
+    """Asked again at each evaluation, which would make long runs quadratic."""
+    chosen: list[int] = []
+    for index in range(count):
+        wanted = steps * index * index // (count * count)
+        chosen.append(max(wanted, chosen[-1] + 1) if chosen else 0)
+    return frozenset(chosen)
 
 
 @dataclass(frozen=True)
@@ -255,7 +262,7 @@ class ScheduleRun:
         return Kind.FULL if full else Kind.ADAPTOR
 
 
-def plan(schedule: Schedule, window: Window, steps: int) -> list[Kind]:
-    """The kinds of all evaluations of a run whose sampler makes one evaluation per step."""
+def plan(schedule: Schedule, window: Window, steps: int, sampler: str | None = None) -> list[Kind]:
+    """The kinds of all evaluations of a run to come. sampler: the host's name of it, as for `steps_of_evaluations`."""
     run = ScheduleRun(schedule, window, steps)
-    return [run.next(step) for step in range(steps)]
+    return [run.next(step) for step in steps_of_evaluations(sampler, steps)]

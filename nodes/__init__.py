@@ -3,6 +3,8 @@
 from comfy_api.latest import ComfyExtension, io
 
 from ..clockwork_core.contract import breach
+from ..display.host import add_post_route
+from ..display.plan import answer
 from .adaptor_files import ClockworkLoadAdaptor, ClockworkSaveAdaptor
 from .apply import ClockworkApply
 from .demo import ClockworkLoadDemoModel
@@ -25,4 +27,5 @@ class ClockworkExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         # Asked here so that the log tells of it at the start, not in the middle of somebody's work.
         breach()
+        add_post_route("/clockwork/plan", answer)
         return NODES

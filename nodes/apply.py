@@ -8,6 +8,7 @@ from ..adaptors import Identity
 from ..clockwork_core.cut import CUT_CHOICES, choose_kept_blocks, geometry_of
 from ..clockwork_core.runtime import ClockworkConfig, attach
 from ..clockwork_core.schedule import MAX_CLOCK, EveryN, Window
+from ..display.live import LiveStrip
 from .types import CATEGORY, Adaptor, Schedule
 
 
@@ -79,6 +80,7 @@ class ClockworkApply(io.ComfyNode):
                 ),
             ],
             outputs=[io.Model.Output(tooltip="The model, patched; the input stays as it was.")],
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
         )
 
     @classmethod
@@ -101,4 +103,14 @@ class ClockworkApply(io.ComfyNode):
             window=Window(start_percent, end_percent),
             reuse_control=reuse_control,
         )
-        return io.NodeOutput(attach(model, config))
+        return io.NodeOutput(attach(model, config, cls._observer()))
+
+    @classmethod
+    def _observer(cls) -> LiveStrip | None:
+        """What shows the runs on this node; None outside a workflow."""
+        node_id = cls.hidden and cls.hidden.unique_id
+        if not node_id:
+            return None
+        # Nodes that other nodes have made stand for one that the browser knows.
+        dynprompt = cls.hidden.dynprompt
+        return LiveStrip(dynprompt.get_display_node_id(node_id) if dynprompt else node_id)

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..clockwork_core.checks import require_text, shown
-from ..clockwork_core.schedule import MAX_CLOCK, DenseEarly, EveryN, ExplicitList, FullSteps
+from ..clockwork_core.modes import BUILDERS, build_schedule
+from ..clockwork_core.schedule import MAX_CLOCK
 from .types import CATEGORY, Schedule
-
-# The names are saved in workflow files: add new ones, never change one.
-BUILDERS = {
-    "every N": lambda values: EveryN(values["clock"], values["offset"]),
-    "explicit list": lambda values: ExplicitList.parse(values["pattern"]),
-    "full steps": lambda values: FullSteps.parse(values["full_steps"]),
-    "dense early": lambda values: DenseEarly(values["full_passes"]),
-}
 
 
 class ClockworkSchedule(io.ComfyNode):
@@ -75,14 +67,12 @@ class ClockworkSchedule(io.ComfyNode):
 
     @classmethod
     def execute(cls, mode, clock, offset, pattern, full_steps, full_passes) -> io.NodeOutput:
-        require_text("mode", mode)
-        if mode not in BUILDERS:
-            raise ValueError(f"mode is {shown(mode)}, but must be one of {', '.join(BUILDERS)}.")
         values = {
+            "mode": mode,
             "clock": clock,
             "offset": offset,
             "pattern": pattern,
             "full_steps": full_steps,
             "full_passes": full_passes,
         }
-        return io.NodeOutput(BUILDERS[mode](values))
+        return io.NodeOutput(build_schedule(values))

@@ -4,6 +4,7 @@ import toys
 from clockwork_pack.clockwork_core.cost import CallShape, count_passes, saved_share
 from clockwork_pack.clockwork_core.cut import Cut, Geometry, Place
 from clockwork_pack.clockwork_core.schedule import EveryN, Window, plan
+from clockwork_pack.display.plan import TYPICAL_COSTS
 
 SD15 = {
     "image_size": 32,
@@ -88,6 +89,12 @@ def test_with_attention_and_the_cut_after_the_upsample(model, kept_blocks, full,
 def test_saved_share(model, clock, percent):
     kinds = plan(EveryN(clock), Window(), 60)
     assert 100 * saved_share(gflops(model, 3), kinds) == pytest.approx(percent, abs=0.6)
+
+
+@pytest.mark.parametrize(("cut", "kept_blocks"), [("stage 1", 3), ("stage 2", 6)])
+def test_typical_costs_that_the_browser_shows(cut, kept_blocks):
+    counted = {"SDXL": gflops("sdxl", kept_blocks).ratio, "SD 1.5": gflops("sd15", kept_blocks).ratio}
+    assert TYPICAL_COSTS[cut] == pytest.approx(counted, abs=0.0005)
 
 
 def test_cost_is_linear_in_the_batch():

@@ -42,7 +42,7 @@ def test_counts_and_seconds(by_hand):
     assert by_hand.seconds == 16.0
     assert by_hand.median_seconds(Kind.FULL) == 3.0, "the first evaluation warms up and does not count"
     assert by_hand.median_seconds(Kind.ADAPTOR) == 1.0
-    assert by_hand.seconds_without() == 12.0
+    assert by_hand.seconds_saved() == 3.0 - 1.0, "of the one adaptor evaluation"
 
 
 def test_flops_by_hand(by_hand):
@@ -51,6 +51,16 @@ def test_flops_by_hand(by_hand):
     spent, full = by_hand.flops()
     assert full == 4 * costs.full.total
     assert spent == 3 * costs.full.total + costs.adaptor.total
+    data = by_hand.to_dict()
+    assert data["adaptor_cost"] == pytest.approx(costs.ratio)
+    per_evaluation = [each["flops"] for each in data["per_evaluation"]]
+    assert per_evaluation == [costs.full.total, costs.adaptor.total, costs.full.total, costs.full.total]
+
+
+def test_seconds_of_a_warm_up_are_not_held_against_the_adaptor(by_hand):
+    by_hand.evaluations[0].seconds = 900.0
+    assert by_hand.to_dict()["seconds_saved_estimate"] == 2.0
+    assert "about 2.00 s less than with full ones only" in by_hand.text()
 
 
 def test_data_is_json_and_text_is_for_people(by_hand):

@@ -28,6 +28,11 @@ HEUN_VISITS = [0, 1, 1, 2, 2, 3, 3]
 """Four steps of Heun: the corrector of each step evaluates at the next step's sigma; the last step has none."""
 
 
+def test_a_plan_for_a_sampler_with_two_evaluations_per_step():
+    kinds = plan(EveryN(2), ALWAYS, 4, "heun")
+    assert kinds == [Kind.FULL, Kind.ADAPTOR, Kind.FULL, Kind.ADAPTOR, Kind.FULL, Kind.ADAPTOR, Kind.FULL]
+
+
 class TestEveryN:
     @pytest.mark.parametrize(
         ("clock", "offset", "expected"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clockwork_pack.adaptors import Identity
+from clockwork_pack.clockwork_core.observer import Observer
 from clockwork_pack.clockwork_core.runtime import ClockworkConfig, attach, reports_of
 from clockwork_pack.clockwork_core.schedule import EveryN, Kind, Schedule, Window
 
@@ -16,11 +17,13 @@ def with_clockwork(
     end: float = 1.0,
     adaptor=None,
     reuse_control: bool = True,
+    observer: Observer | None = None,
 ):
     """The model patched with the given adaptor, or an identity."""
     schedule = schedule or EveryN(clock)
     window = Window(start, end)
-    return attach(model, ClockworkConfig(schedule, kept_blocks, adaptor or Identity(), window, reuse_control))
+    config = ClockworkConfig(schedule, kept_blocks, adaptor or Identity(), window, reuse_control)
+    return attach(model, config, observer)
 
 
 def last_report(patched):

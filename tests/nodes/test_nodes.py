@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from pathlib import Path
 
+import folder_paths
 import pytest
 import torch
 import toys
@@ -11,6 +13,7 @@ from comfy_api.latest import io
 
 import clockwork_pack
 from clockwork_pack.clockwork_core.schedule import DenseEarly, EveryN, ExplicitList, FullSteps
+from clockwork_pack.display.timeline import HEIGHT, WIDTH
 from clockwork_pack.nodes import NODES
 from clockwork_pack.nodes.apply import ClockworkApply
 from clockwork_pack.nodes.report import NO_CLOCKWORK, NO_DATA, ClockworkReport
@@ -61,7 +64,7 @@ CONTRACT = {
         {"adaptor": "CLOCKWORK_ADAPTOR", "filename_prefix": "STRING"},
         [],
     ),
-    "ClockworkReport": ("Clockwork Report", {"model": "MODEL", "latent": "LATENT"}, ["LATENT", "STRING"]),
+    "ClockworkReport": ("Clockwork Report", {"model": "MODEL", "latent": "LATENT"}, ["LATENT", "STRING", "IMAGE"]),
     "ClockworkLoadDemoModel": ("Load Clockwork Demo Model", {}, ["MODEL", "CLIP", "VAE"]),
 }
 """Saved in users' workflow files: never change an entry without a migration."""
@@ -183,6 +186,11 @@ class TestSchedule:
 class TestReport:
     def run(self, model, latent):
         output = ClockworkReport.execute(model, {"samples": latent})
+        picture = output.result[2]
+        assert (picture.shape, picture.dtype) == ((1, HEIGHT, WIDTH, 3), torch.float32)
+        assert 0 <= picture.min() < picture.max() <= 1
+        (shown,) = output.ui["images"]
+        assert (Path(folder_paths.get_temp_directory()) / shown["subfolder"] / shown["filename"]).is_file()
         return output.result[0]["samples"], output.result[1], json.loads(output.ui["clockwork_report"][0])
 
     def test_text_and_data(self):
