@@ -36,6 +36,7 @@ COLOURS = 128
 MARGIN = 8
 SECONDS_TO_DRAW = 0.8
 OURS = "Clockwork"
+SHOWING = ("SaveImage", "PreviewImage")
 
 # Left, top, right and bottom of what is drawn of some nodes, in pixels of the page.
 BOX_ON_SCREEN = """
@@ -104,10 +105,9 @@ def shot(page: Page, node_type: str | None = None) -> Image.Image:
     return whole.crop((int(left) - MARGIN, int(top) - MARGIN, int(right) + MARGIN, int(bottom) + MARGIN))
 
 
-def drawn(server: ComfyServer, entry: dict[str, Any]) -> Image.Image:
+def drawn(server: ComfyServer, workflow: dict[str, Any], entry: dict[str, Any]) -> Image.Image:
     """What a prompt drew: up to four pictures of its one node that shows some, or the first of each, side by side."""
-    outputs = [entry["outputs"][key].get("images", []) for key in sorted(entry["outputs"], key=int)]
-    shown = [files for files in outputs if files]
+    shown = [entry["outputs"][str(node["id"])]["images"] for node in workflow["nodes"] if node["type"] in SHOWING]
     chosen = shown[0][:4] if len(shown) == 1 else [files[0] for files in shown]
     side = THUMBNAIL_WIDTH // 2
     sheet = Image.new("RGB", (THUMBNAIL_WIDTH, side * (-(-len(chosen) // 2))))
@@ -118,14 +118,21 @@ def drawn(server: ComfyServer, entry: dict[str, Any]) -> Image.Image:
     return sheet
 
 
+def beginning(graph: Image.Image) -> Image.Image:
+    """The left square of a graph: all of it would be too small to see in the list of templates."""
+    side = min(graph.size)
+    return graph.crop((0, 0, side, side))
+
+
 def pictures_of(page: Page, example: Path, nodes: list[str]) -> Iterator[tuple[Path, Image.Image]]:
     """Open an example, run it if it can, and look at it and at some of its nodes."""
     page.drop(example)
-    entry = None if models_of(read(example)) else page.queue_and_wait()
+    workflow = read(example)
+    entry = None if models_of(workflow) else page.queue_and_wait()
     # Without the editor's bars, which cover a part of the graph.
     page.await_script(TOGGLE_BARS)
     page.fit_view()
-    yield example.with_suffix(".jpg"), drawn(page.server, entry) if entry else shot(page)
+    yield example.with_suffix(".jpg"), drawn(page.server, workflow, entry) if entry else beginning(shot(page))
     for node_type in nodes:
         yield look_at(page, node_type)
     page.await_script(TOGGLE_BARS)
