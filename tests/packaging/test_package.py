@@ -14,17 +14,7 @@ from clockwork_pack.nodes import NODES
 tomllib = pytest.importorskip("tomllib", reason="Python reads TOML since 3.11")
 
 NODE_IDS = {node.define_schema().node_id for node in NODES}
-NEEDED_TO_RUN = {
-    "__init__.py",
-    "adaptors",
-    "clockwork_core",
-    "demo_model",
-    "example_workflows",
-    "locales",
-    "nodes",
-    "web",
-}
-FOR_READERS = {"CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml"}
+NOT_NEEDED = {".ci", ".comfyignore", ".github", ".gitignore", "assets", "benchmarks", "docs", "run", "tests", "tools"}
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +50,11 @@ class TestDescription:
 
 
 class TestArchive:
-    def test_it_holds_what_runs_and_what_one_reads_and_nothing_else(self, archive):
+    def test_it_lacks_what_only_developers_need_and_nothing_else(self, archive, repository):
         with zipfile.ZipFile(archive) as file:
-            assert {name.partition("/")[0] for name in file.namelist()} == NEEDED_TO_RUN | FOR_READERS
+            packed = {name.partition("/")[0] for name in file.namelist()}
+        made_here = {".git", archive.name}
+        assert packed == {path.name for path in repository.iterdir()} - NOT_NEEDED - made_here
 
     def test_it_is_small(self, archive):
         # The demo model is 11.9 MB and does not compress well; the registry names no limit.
@@ -85,5 +77,6 @@ class TestInstalled:
         for node in graph.values():
             node["inputs"].update({"steps": 2} if node["class_type"] == "KSampler" else {})
         outputs = installed_server.wait(installed_server.queue(graph), timeout=120)["outputs"]
-        (saved, *_) = next(output["images"] for output in outputs.values() if "images" in output)
+        saver = next(key for key, node in graph.items() if node["class_type"] == "SaveImage")
+        saved = outputs[saver]["images"][0]
         assert Image.open(io.BytesIO(installed_server.view(**saved))).size == (256, 256)
