@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..clockwork_core.cut import Seam
 from .host import ResBlock, operations
+from .inputs import NetworkConfig
 
 # The groups of the ResBlock's norm: every width is a multiple.
 GROUPS = 32
@@ -39,12 +40,27 @@ class AdaptorNetwork(nn.Module):
     """What `LearnedAdaptor` asks of a network: the change from the previous r_out to this one.
 
     multiple_of: what height and width of the features must be a multiple of.
+    r_in_scale, r_out_scale: (1,), what the features are multiplied by on their way in, for the features of UNets
+    differ in size by orders of magnitude. change_size: (4,), how large the change is, as `size_of_change` has it. All
+    are kept with the weights.
     """
 
     multiple_of: int
+    r_in_scale: Tensor
+    r_out_scale: Tensor
+    change_size: Tensor
 
-    def forward(self, r_in: Tensor, r_out: Tensor, emb: Tensor, prompt: Tensor | None) -> Tensor:
-        """r_in, r_out: (B, C, h, w). emb: (B, embedding). prompt: (B, context). Returns (B, C of r_out, h, w)."""
+    def __init__(self, **where: Any) -> None:
+        super().__init__()
+        self.register_buffer("r_in_scale", torch.ones(1, **where))
+        self.register_buffer("r_out_scale", torch.ones(1, **where))
+        self.register_buffer("change_size", torch.zeros(4, **where))
+
+    def forward(self, features: Tensor, emb: Tensor, prompt: Tensor | None, gaps: Tensor) -> Tensor:
+        """features: (B, `NetworkConfig.channels`, h, w). emb: (B, embedding). prompt: (B, context). gaps: (B, past).
+
+        Returns (B, C of r_out, h, w).
+        """
         raise NotImplementedError
 
     def start_as_identity(self) -> None:
@@ -52,20 +68,54 @@ class AdaptorNetwork(nn.Module):
         raise NotImplementedError
 
 
-class ConditionedBlocks(nn.Module):
-    """ResBlocks of latent diffusion in a row, with the UNet's own embedding and, if wanted, the prompt added."""
+def size_terms(log_snr: Tensor, gap: Tensor) -> Tensor:
+    """What the logarithm of the size of a change is a sum of (B, 4): 1, lambda, its square, and the log of the gap."""
+    return torch.stack([torch.ones_like(log_snr), log_snr, log_snr.square(), gap.abs().clamp(min=1e-3).log()], dim=1)
 
-    def __init__(self, width: int, blocks: int, prompt: bool, seam: Seam, **where: Any) -> None:
+
+def size_of_change(coefficients: Tensor, log_snr: Tensor, gap: Tensor) -> Tensor:
+    """The typical size of r_out's change (B,) at lambda (B,) since a pass that lies `gap` (B,) of lambda back.
+
+    A network that gives changes in this unit has the same work at each noise level, the principle of c_out in
+    Karras et al. 2022 (https://arxiv.org/abs/2206.00364, table 1); features change by orders of magnitude less
+    where the noise is low.
+    """
+    return (size_terms(log_snr, gap) @ coefficients).clamp(-20.0, 20.0).exp()
+
+
+def sums_of_sizes(terms: Tensor, sizes: Tensor) -> Tensor:
+    """Sums (4, 5), which add up over batches, for `solved_size` to fit sizes (B,) of known terms (B, 4)."""
+    columns = torch.cat([terms, sizes.clamp(min=1e-9).log()[:, None]], dim=1).double()
+    return columns[:, :-1].T @ columns
+
+
+def solved_size(sums: Tensor) -> Tensor:
+    """The coefficients (4,) of `size_of_change` that fit best.
+
+    A little ridge, for one kind of run may hold fewer gaps and noise levels than there are terms.
+    """
+    gram, moments = sums[:, :-1], sums[:, -1]
+    ridge = 1e-3 * gram[0, 0] * torch.eye(len(gram), dtype=gram.dtype)  # the first term is 1: gram[0, 0] counts
+    return torch.linalg.solve(gram + ridge, moments)
+
+
+class ConditionedBlocks(nn.Module):
+    """ResBlocks of latent diffusion in a row, with the UNet's own embedding and, if wanted, prompt and gaps added."""
+
+    def __init__(self, width: int, blocks: int, config: NetworkConfig, seam: Seam, **where: Any) -> None:
         super().__init__()
-        self.prompt = operations.Linear(seam.context, width, **where) if prompt else None
+        self.prompt = operations.Linear(seam.context, width, **where) if config.prompt else None
+        self.gaps = operations.Linear(config.past, width, **where) if config.gaps else None
         self.blocks = nn.ModuleList(
             ResBlock(width, seam.embedding, 0.0, operations=operations, **where) for _ in range(blocks)
         )
 
-    def forward(self, h: Tensor, emb: Tensor, prompt: Tensor | None) -> Tensor:
-        """h: (B, width, h, w). emb: (B, embedding). prompt: the pooled prompt vector (B, context)."""
+    def forward(self, h: Tensor, emb: Tensor, prompt: Tensor | None, gaps: Tensor) -> Tensor:
+        """h: (B, width, h, w). emb: (B, embedding). prompt: the pooled prompt vector (B, context). gaps: (B, past)."""
         if self.prompt is not None and prompt is not None:
             h = h + self.prompt(prompt)[:, :, None, None]
+        if self.gaps is not None:
+            h = h + self.gaps(gaps.to(h.dtype))[:, :, None, None]
         for block in self.blocks:
             h = block(h, emb)
         return h

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
@@ -12,10 +12,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..clockwork_core.adaptor import Past, Present, RunConditions
 from ..clockwork_core.cut import Place, Seam
-from ..clockwork_core.schedule import EveryN
 from .description import Description
 from .host import ModelPatcher, managed
-from .layers import AdaptorNetwork, initialize
+from .inputs import Features
+from .layers import AdaptorNetwork, initialize, size_of_change
 
 
 class LearnedAdaptor:
@@ -26,8 +26,6 @@ class LearnedAdaptor:
     """
 
     place = Place.BEFORE_UPSAMPLE
-    depth = 1
-    remembers_r_in = False
 
     def __init__(self, description: Description, network: AdaptorNetwork) -> None:
         self.description = description
@@ -38,10 +36,38 @@ class LearnedAdaptor:
     def name(self) -> str:
         return self.description.architecture
 
+    @property
+    def depth(self) -> int:
+        return max(1, self.description.config.past)
+
+    @property
+    def remembers_r_in(self) -> bool:
+        return self.description.config.past_r_in
+
     def predict(self, past: Sequence[Past], present: Present) -> Tensor:
-        assert present.r_in is not None, "the engine gives r_in to adaptors before the upsample"
-        previous = past[0].r_out
-        return previous + change_of(self.network, present.r_in, previous, present)
+        return self.r_out(Features.of(past, present, self.depth))
+
+    def r_out(self, features: Features, network: Callable[..., Tensor] | None = None) -> Tensor:
+        """r_out (B, C, h, w) from a batch of features, as `predict`; training calls it too.
+
+        network: what to call in place of the adaptor's own, such as the same behind a layer that trains it.
+        """
+        change = self._change(features, network or self.network)
+        return features.r_outs[0] + change if self.description.config.past else change
+
+    def _change(self, features: Features, network: Callable[..., Tensor]) -> Tensor:
+        """What the network makes of features of any size (B, C, h, w): padded, and cropped again."""
+        own, config = self.network, self.description.config
+        r_in_scale, r_out_scale = own.r_in_scale.to(features.r_in), own.r_out_scale.to(features.r_in)
+        inputs = features.for_network(config, r_in_scale, r_out_scale)
+        height, width = inputs.shape[2:]
+        padding = (0, -width % own.multiple_of, 0, -height % own.multiple_of)
+        inputs = F.pad(inputs, padding, mode="replicate")
+        change = network(inputs, features.emb, features.prompt, features.gaps)
+        size = size_of_change(
+            own.change_size.to(features.log_snr).float(), features.log_snr.float(), features.gaps[:, 0].float()
+        )
+        return change[:, :, :height, :width] * size.to(change).view(-1, 1, 1, 1)
 
     def require_fit(self, seam: Seam) -> None:
         fits = self.description.seam
@@ -57,16 +83,9 @@ class LearnedAdaptor:
         trained = self.description.trained_for
         if trained is None:
             return [f"The adaptor {self.name!r} is untrained and does what the identity does, for more compute."]
-        pairs = [
-            ("the sampler", trained.sampler, conditions.sampler or "another one"),
-            ("the number of steps", trained.steps, conditions.steps),
-            ("the schedule", EveryN(trained.clock).describe(), conditions.schedule),
-            ("cfg", trained.cfg, conditions.cfg),
-        ]
         return [
             f"The adaptor {self.name!r} was trained for {what} {expected}, but this run has {found}."
-            for what, expected, found in pairs
-            if expected != found
+            for what, expected, found in trained.departures(conditions)
         ]
 
     def models(self) -> list[ModelPatcher]:
@@ -95,20 +114,6 @@ def untrained(description: Description, seed: int = 0) -> LearnedAdaptor:
     return LearnedAdaptor(description, network.requires_grad_(False))
 
 
-def change_of(network: AdaptorNetwork, r_in: Tensor, previous: Tensor, present: Present) -> Tensor:
-    """What the network adds to the previous r_out (B, C, h, w), of any size: padded, and cropped again."""
-    height, width = previous.shape[2:]
-    padding = (0, -width % network.multiple_of, 0, -height % network.multiple_of)
-    r_in, r_out = (F.pad(features, padding, mode="replicate") for features in (r_in, previous))
-    change = network(r_in, r_out, present.emb, _pooled(present.context))
-    return change[:, :, :height, :width]
-
-
-def _pooled(context: Tensor | None) -> Tensor | None:
-    """One vector for a prompt (B, width): the mean of its tokens (B, tokens, width)."""
-    return None if context is None else context.mean(dim=1)
-
-
 @lru_cache(maxsize=64)
 def flops_of(description: Description, r_out: tuple[int, ...]) -> int:
     """FLOPs of one `predict` that gives an r_out of this shape (B, C, h, w); counted without weights."""
@@ -119,10 +124,11 @@ def flops_of(description: Description, r_out: tuple[int, ...]) -> int:
         return torch.empty(shape, device="meta")
 
     # The executor runs in inference mode, where torch would not split operators into countable ones.
-    with torch.inference_mode(False), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network = description.network(dtype=torch.float32, device="meta")
-        present = Present(
-            empty(batch, seam.r_in, height, width), empty(batch, seam.embedding), empty(batch, 1, seam.context), 0.0
-        )
-        change_of(network, empty(batch, seam.r_in, height, width), empty(*r_out), present)
+    with torch.inference_mode(False), torch.no_grad():
+        adaptor = LearnedAdaptor(description, description.network(dtype=torch.float32, device="meta"))
+        r_in = empty(batch, seam.r_in, height, width)
+        passes = [Past((0.0,), empty(*r_out), r_in)] * adaptor.depth
+        present = Present(r_in, empty(batch, seam.embedding), empty(batch, 1, seam.context), 0.0)
+        with FlopCounterMode(display=False) as counter:
+            adaptor.predict(passes, present)
     return counter.get_total_flops()

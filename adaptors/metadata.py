@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from typing import Any, TypeVar, get_type_hints
 
 from ..clockwork_core.cut import Seam
@@ -75,16 +75,22 @@ def _seam(entries: dict[str, str]) -> Seam:
 
 
 def _settings(kind: type[_Settings], entries: dict[str, str], name: str) -> _Settings:
-    """A dataclass of plain values, each of the type that it says."""
+    """A dataclass of plain values, each of the type that it says; what a file leaves out has its default.
+
+    So a setting that a later version adds with a default leaves the files of earlier ones as they are.
+    """
     values = _json(entries, name)
     if not isinstance(values, dict):
         raise ValueError(f"its entry {name!r} is {_short(values)}, but must be a JSON object.")
-    expected = [field.name for field in fields(kind)]  # pyright: ignore[reportArgumentType]
-    if sorted(values) != sorted(expected):
-        raise ValueError(f"its entry {name!r} holds {_short(sorted(values))}, but must hold {', '.join(expected)}.")
+    known = {field.name: field.default is MISSING for field in fields(kind)}  # pyright: ignore[reportArgumentType]
+    missing = [part for part, is_required in known.items() if is_required and part not in values]
+    strange = sorted(set(values) - set(known))
+    for parts, words in ((missing, "lacks"), (strange, "holds")):
+        if parts:
+            raise ValueError(f"its entry {name!r} {words} {_short(parts[0])}, but must hold {', '.join(known)}.")
     types = get_type_hints(kind)
     try:
-        return kind(**{part: _value(types[part], values[part], f"{name}.{part}") for part in expected})
+        return kind(**{part: _value(types[part], value, f"{name}.{part}") for part, value in values.items()})
     except ValueError as error:
         raise ValueError(f"its settings are wrong: {error}") from error
 

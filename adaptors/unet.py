@@ -5,39 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..clockwork_core.cut import Seam
 from .host import operations
+from .inputs import NetworkConfig
 from .layers import AdaptorNetwork, ConditionedBlocks, require_blocks, require_width, scaled_width, zero
 
 SD15_WIDTH = 640
 SD15_LIGHT_WIDTH = 96
 
 
-@dataclass(frozen=True)
-class UNetConfig:
+@dataclass(frozen=True, kw_only=True)
+class UNetConfig(NetworkConfig):
     """width: C of the paper, channels after the first down module; the middle has twice as many.
 
-    blocks: N of the paper, ResBlocks in the middle. prompt: whether to add the pooled prompt vector.
+    blocks: N of the paper, ResBlocks in the middle.
     """
 
     width: int
     blocks: int
-    prompt: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_width(self.width)
         require_blocks(self.blocks)
 
     @classmethod
     def scaled_to(cls, seam: Seam) -> UNetConfig:
-        return cls(scaled_width(SD15_WIDTH, seam), blocks=4)
+        return cls(width=scaled_width(SD15_WIDTH, seam), blocks=4)
 
     @classmethod
     def light(cls, seam: Seam) -> UNetConfig:
-        return cls(scaled_width(SD15_LIGHT_WIDTH, seam), blocks=2)
+        return cls(width=scaled_width(SD15_LIGHT_WIDTH, seam), blocks=2)
 
 
 class UNet(AdaptorNetwork):
@@ -46,23 +46,22 @@ class UNet(AdaptorNetwork):
     multiple_of = 4
 
     def __init__(self, config: UNetConfig, seam: Seam, **where: Any) -> None:
-        super().__init__()
+        super().__init__(**where)
         width, inner = config.width, 2 * config.width
         self.down = nn.Sequential(
-            operations.Conv2d(seam.r_in + seam.r_out, width, 3, stride=2, padding=1, **where),
+            operations.Conv2d(config.channels(seam), width, 3, stride=2, padding=1, **where),
             nn.SiLU(),
             operations.Conv2d(width, inner, 3, stride=2, padding=1, **where),
         )
-        self.middle = ConditionedBlocks(inner, config.blocks, config.prompt, seam, **where)
+        self.middle = ConditionedBlocks(inner, config.blocks, config, seam, **where)
         self.up = nn.Sequential(
             operations.ConvTranspose2d(inner, width, 2, stride=2, **where),
             nn.SiLU(),
             operations.ConvTranspose2d(width, seam.r_out, 2, stride=2, **where),
         )
 
-    def forward(self, r_in: Tensor, r_out: Tensor, emb: Tensor, prompt: Tensor | None) -> Tensor:
-        h = self.down(torch.cat([r_in, r_out], dim=1))
-        return self.up(self.middle(h, emb, prompt))
+    def forward(self, features: Tensor, emb: Tensor, prompt: Tensor | None, gaps: Tensor) -> Tensor:
+        return self.up(self.middle(self.down(features), emb, prompt, gaps))
 
     def start_as_identity(self) -> None:
         zero(self.up[-1])

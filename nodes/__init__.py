@@ -10,12 +10,14 @@ from .apply import ClockworkApply
 from .demo import ClockworkLoadDemoModel
 from .report import ClockworkReport
 from .schedule import ClockworkSchedule
+from .training import ClockworkTrainAdaptor
 
 NODES: list[type[io.ComfyNode]] = [
     ClockworkApply,
     ClockworkSchedule,
     ClockworkLoadAdaptor,
     ClockworkSaveAdaptor,
+    ClockworkTrainAdaptor,
     ClockworkReport,
     ClockworkLoadDemoModel,
 ]

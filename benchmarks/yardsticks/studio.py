@@ -82,15 +82,15 @@ class Studio:
         denoised: list[Tensor] = []
         with torch.inference_mode():
             latents = comfy.sample.sample(
-                model, noise, steps, self.cfg, self.sampler, SCHEDULER, self._encode([case.prompt for case in cases]),
-                self._encode([""]), empty, callback=lambda _step, x0, _x, _steps: denoised.append(x0.clone()),
+                model, noise, steps, self.cfg, self.sampler, SCHEDULER, self.encode([case.prompt for case in cases]),
+                self.encode([""]), empty, callback=lambda _step, x0, _x, _steps: denoised.append(x0.clone()),
                 disable_pbar=True,
             )  # fmt: skip
         history = reports_of(model)
         report = history.latest if history is not None else None
         return Drawn(latents, torch.stack(denoised), (report,) if report is not None else ())
 
-    def _encode(self, prompts: list[str]) -> list[list[Any]]:
+    def encode(self, prompts: list[str]) -> list[list[Any]]:
         """One conditioning for a whole batch, a prompt for each picture."""
         encoded = [self._clip.encode_from_tokens(self._clip.tokenize(prompt), return_pooled=True) for prompt in prompts]
         context, pooled = (torch.cat(parts) for parts in zip(*encoded, strict=True))

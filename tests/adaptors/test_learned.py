@@ -22,9 +22,9 @@ KEPT = {"sd15": 3, "sdxl": 3, "koala 700m": 2, "svd": 3}
 
 VARIANTS = {
     **{name: describe(name, TOY) for name in ARCHITECTURES},
-    "resnet, stride 1": Description("resnet", ResNetConfig(64, stride=1), TOY),
-    "resnet with prompt": Description("resnet", ResNetConfig(64, prompt=True), TOY),
-    "unet with prompt": Description("unet", UNetConfig(32, 1, prompt=True), TOY),
+    "resnet, stride 1": Description("resnet", ResNetConfig(width=64, stride=1), TOY),
+    "resnet with prompt": Description("resnet", ResNetConfig(width=64, prompt=True), TOY),
+    "unet with prompt": Description("unet", UNetConfig(width=32, blocks=1, prompt=True), TOY),
 }
 
 
@@ -70,9 +70,9 @@ class TestPaperSizes:
 
     def test_widths_follow_the_unets(self):
         half = Seam(3, 160, 320, embedding=640, context=768)
-        assert [describe(name, half).config.width for name in ARCHITECTURES] == [192, 320, 64]
+        assert [describe(name, half).config.width for name in ARCHITECTURES] == [192, 320, 320, 64]
         tiny = Seam(3, 16, 32, embedding=64, context=16)
-        assert [describe(name, tiny).config.width for name in ARCHITECTURES] == [32, 32, 32]
+        assert [describe(name, tiny).config.width for name in ARCHITECTURES] == [32, 32, 32, 32]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -143,10 +143,10 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("build", "message"),
         [
-            (lambda: ResNetConfig(100), "width is 100, but must be a multiple of 32 between 32 and 8192"),
-            (lambda: ResNetConfig(0), "width is 0"),
-            (lambda: UNetConfig(64, 0), "blocks is 0, but must lie between 1 and 64"),
-            (lambda: ResNetConfig(64, stride=3), "stride is 3, but must be 1 or 2"),
+            (lambda: ResNetConfig(width=100), "width is 100, but must be a multiple of 32 between 32 and 8192"),
+            (lambda: ResNetConfig(width=0), "width is 0"),
+            (lambda: UNetConfig(width=64, blocks=0), "blocks is 0, but must lie between 1 and 64"),
+            (lambda: ResNetConfig(width=64, stride=3), "stride is 3, but must be 1 or 2"),
             (
                 lambda: describe("transformer", TOY),
                 "architecture is 'transformer', but must be one of resnet, unet, un",

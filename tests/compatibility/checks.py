@@ -111,7 +111,7 @@ def examine(cell: Cell) -> Result:
     """Check all that a cell must hold, and say what was measured. Raises AssertionError where it does not."""
     if cell.refusal is not None:
         return examine_refusal(cell)
-    plain = draw(cell.draw, lambda model: model)
+    plain = draw_once(cell.draw)
     assert torch.isfinite(plain).all(), "the cell itself draws no numbers"
     assert cell.without is None or not torch.equal(plain, draw_once(cell.without)), "the subject does nothing"
     assert torch.equal(draw(cell.draw, Patching(1, cell)), plain), "clock 1 is not the host, bit for bit"
@@ -173,7 +173,7 @@ def draw(graph: Draw, patch: Patch) -> Tensor:
 
 @functools.cache
 def draw_once(graph: Draw) -> Tensor:
-    """A graph without Clockwork that many cells are compared with."""
+    """A graph without Clockwork; drawn once for all cells that share the very same `graph` object."""
     return draw(graph, lambda model: model)
 
 

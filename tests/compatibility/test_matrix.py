@@ -11,10 +11,10 @@ def test_ids_are_unique():
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=[cell.id for cell in CELLS])
-def test_cell(cell, rows):
+def test_cell(cell, record):
     try:
         result = checks.examine(cell)
     except BaseException:
-        rows.append(Result.of(cell, "failed"))
+        record(Result.of(cell, "failed"))
         raise
-    rows.append(result)
+    record(result)

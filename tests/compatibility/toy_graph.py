@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import comfy.samplers
@@ -35,6 +35,12 @@ SMALL = toys.Family(
 def toy(family: str | toys.Family = SMALL, seed: int = 0) -> ModelPatcher:
     """One model of a family for all cells; nodes patch clones of it."""
     return toys.model_of(family, seed) if isinstance(family, toys.Family) else toys.toy_model(family, seed)
+
+
+@functools.cache
+def graph(draw: Callable[..., Tensor], **arguments: Hashable) -> Draw:
+    """A partial of `draw`; one object for the same arguments, so that cells share what it draws without Clockwork."""
+    return functools.partial(draw, **arguments)
 
 
 def small() -> ModelPatcher:

@@ -4,13 +4,13 @@ CLOCKWORK_FUZZ=nightly tries 10,000 files instead of some hundreds.
 """
 
 import json
-import os
 import random
 import struct
 
 import pytest
 import torch
 from adaptor_files import DESCRIPTION, trained_adaptor
+from nightly import NIGHTLY
 
 from clockwork_pack.adaptors import LearnedAdaptor
 from clockwork_pack.adaptors.files import load_adaptor, save_adaptor
@@ -18,7 +18,7 @@ from clockwork_pack.clockwork_core.adaptor import Past, Present
 
 resource = pytest.importorskip("resource", reason="needs a system that tells a process's peak memory")
 
-CASES = 10_000 if os.environ.get("CLOCKWORK_FUZZ") == "nightly" else 400
+CASES = 10_000 if NIGHTLY else 400
 SEED = 0
 # Peak memory that all cases together may add, far below what the lies in their headers ask for. In KiB.
 MEMORY = 200 * 1024

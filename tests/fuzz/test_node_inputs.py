@@ -19,6 +19,7 @@ from clockwork_pack.nodes.apply import ClockworkApply
 from clockwork_pack.nodes.demo import ClockworkLoadDemoModel
 from clockwork_pack.nodes.report import ClockworkReport
 from clockwork_pack.nodes.schedule import BUILDERS, ClockworkSchedule
+from clockwork_pack.nodes.training import ClockworkTrainAdaptor
 
 MODEL = toys.toy_model("koala 700m")
 TRANSFORMER = toys.toy_transformer()
@@ -49,6 +50,35 @@ VALID = {
     ClockworkLoadAdaptor: {"adaptor_name": "extrapolation"},
     # Never valid, so that nothing is written.
     ClockworkSaveAdaptor: {"adaptor": Identity(), "filename_prefix": "adaptor"},
+    # Never valid, for it has no prompts, so that nothing is trained.
+    ClockworkTrainAdaptor: {
+        "model": MODEL,
+        "prompts": "",
+        "latent": {"samples": torch.zeros(1, 4, 8, 8)},
+        "steps": 4,
+        "sampler_name": "euler",
+        "scheduler": "normal",
+        "cfg": 3.0,
+        "clock": 2,
+        "cut": "stage 1",
+        "kept_blocks": 2,
+        "architecture": "resnet",
+        "loss": "guided output",
+        "iterations": 2,
+        "batch_size": 2,
+        "learning_rate": 1e-3,
+        "trajectories": 2,
+        "on_policy": False,
+        "memory_limit": 1.0,
+        "seed": 0,
+        "clip": None,
+        "positive": None,
+        "negative": None,
+        "prompts_file": "",
+        "checkpoint": "",
+        "most_steps": 0,
+        "most_clock": 0,
+    },
     ClockworkReport: {"model": MODEL, "latent": {"samples": torch.zeros(1, 4, 8, 8)}},
 }
 
@@ -169,6 +199,17 @@ def test_a_file_is_saved_inside_its_folder_or_not_at_all(prefix, tmp_path_factor
 def test_report(inputs):
     result = execute(ClockworkReport, inputs)
     assert result is None or result is inputs["latent"]
+
+
+@given(inputs=inputs_of(ClockworkTrainAdaptor))
+@example(inputs={**VALID[ClockworkTrainAdaptor], "prompts_file": "../../etc/passwd.txt"})
+@example(inputs={**VALID[ClockworkTrainAdaptor], "checkpoint": "../outside"})
+@example(inputs={**VALID[ClockworkTrainAdaptor], "positive": [[torch.zeros(1, 8, 16), {"control": MODEL}]]})
+@example(inputs={**VALID[ClockworkTrainAdaptor], "architecture": "perceptron"})
+@example(inputs={**VALID[ClockworkTrainAdaptor], "scheduler": "bus"})
+@example(inputs={**VALID[ClockworkTrainAdaptor], "most_steps": 3})
+def test_train_adaptor(inputs):
+    assert execute(ClockworkTrainAdaptor, inputs) is None
 
 
 @pytest.mark.parametrize("latent", [None, {}, {"samples": None}, "latent", torch.zeros(1, 4, 8, 8)])

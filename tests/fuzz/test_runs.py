@@ -9,6 +9,7 @@ from lifetimes import condition_of, watch_lifetimes
 from scheduled_reference import ScheduledReference
 
 
+@pytest.mark.slow
 @given(case=cases())
 @example(case=Case(family="sd15", size=(15, 17)))
 @example(case=Case(family="sdxl", sampler="heun", rule=("full steps", frozenset({0, 2}))))

@@ -15,7 +15,7 @@ from clockwork_pack.clockwork_core.cut import Seam
 
 SEAM = Seam(kept_blocks=3, r_in=32, r_out=64, embedding=128, context=16)
 TRAINED = TrainedFor(steps=8, sampler="dpmpp_2m", scheduler="karras", cfg=4.0, clock=2, prompts=100)
-DESCRIPTION = Description("resnet", ResNetConfig(32), SEAM, TRAINED, 0.5)
+DESCRIPTION = Description("resnet", ResNetConfig(width=32), SEAM, TRAINED, 0.5)
 
 
 def trained_adaptor(description: Description = DESCRIPTION) -> LearnedAdaptor:

@@ -97,6 +97,7 @@ def test_cached_samplers_with_changed_reports(server):
     assert [each["evaluations"] for each in told] == [6, 8]
 
 
+@pytest.mark.slow
 def test_a_server_killed_while_it_samples_starts_again(tmp_path):
     """And again with nothing cached and every model unloaded after use."""
     with ComfyServer(tmp_path) as server:

@@ -10,7 +10,7 @@ from cell import Cell, Patch
 from comfy.controlnet import ControlBase, StrengthType
 from torch import Tensor
 from toy_controls import control_lora, control_net, hint, t2i_adapter
-from toy_graph import call, sample, toy
+from toy_graph import call, graph, sample, toy
 
 import nodes as host_nodes
 
@@ -99,9 +99,9 @@ def _no_control(pair: Pair) -> Pair:
 
 def _cell(subject: str, variant: str, apply: Callable[[Pair], Pair], options: dict, controls_rest: bool) -> Cell:
     # At strength 0 the host's node does nothing.
-    without = None if variant == "strength 0" else partial(_draw, apply=_no_control, **options)
+    without = None if variant == "strength 0" else graph(_draw, apply=_no_control, **options)
     words = [*([variant] if variant else []), f"reuse_control {'on' if controls_rest else 'off'}"]
-    draw = partial(_draw, apply=apply, **options)
+    draw = graph(_draw, apply=apply, **options)
     return Cell(AXIS, subject, draw, ", ".join(words), without=without, controls_rest=controls_rest)
 
 

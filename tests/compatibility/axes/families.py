@@ -12,7 +12,7 @@ from cell import Cell, Patch
 from comfy.model_patcher import ModelPatcher
 from comfy_extras import nodes_ip2p, nodes_stable3d, nodes_video_model
 from torch import Tensor
-from toy_graph import call, sample, toy
+from toy_graph import call, graph, sample, toy
 
 AXIS = "families"
 VIDEO = ("svd", "sv3d")
@@ -113,7 +113,7 @@ TRANSFORMER_NOTE = "A transformer has no skip connections to cut at."
 
 CELLS = [
     *(
-        Cell(AXIS, family, partial(_draw, family=family), cut, cut=cut)
+        Cell(AXIS, family, graph(_draw, family=family), cut, cut=cut)
         for family in toys.FAMILIES
         for cut in ("stage 1", "stage 2", "custom")
         if not (family in VIDEO and cut == "custom")

@@ -23,7 +23,7 @@ from comfy_extras import (
 )
 from comfy_extras import nodes_custom_sampler as custom
 from torch import Tensor
-from toy_graph import both_orders, call, sample, sample_with, small
+from toy_graph import both_orders, call, graph, sample, sample_with, small
 
 AXIS = "guidance"
 POSITIVE, NEGATIVE, MIDDLE = toys.conditioning(10), toys.conditioning(11), toys.conditioning(12)
@@ -124,7 +124,7 @@ def _sag_cells() -> list[Cell]:
             lambda patch, build=build: sample(build(patch)),
             variant,
             SAG_NOTE,
-            without=partial(_cfg, cfg=3.0),
+            without=graph(_cfg, cfg=3.0),
             naive_draw=lambda patch, build=build: sample(_freeze_attention_map(build(patch))),
         )
         for variant, build in orders.items()
