@@ -13,22 +13,21 @@ pytestmark = pytest.mark.server
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "example_workflows").glob("*.json"))}
 WORKFLOWS = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in EXAMPLES.items()}
 COMES_WITH_COMFYUI = {"example.png"}
-PLAIN_STEPS = 4
+FEW_STEPS = 4
+SHORT = {
+    "KSampler": {"steps": FEW_STEPS},
+    "ClockworkTrainAdaptor": {"steps": FEW_STEPS, "iterations": 4, "trajectories": 4},
+}
 
 
 def models_of(workflow):
     return {model["name"] for node in workflow["nodes"] for model in node["properties"].get("models", [])}
 
 
-def types_of(workflow):
-    return {node["type"] for node in workflow["nodes"]}
-
-
 def shortened(graph):
-    """The same with samplers of few steps."""
+    """The same with few steps."""
     for node in graph.values():
-        if node["class_type"] == "KSampler":
-            node["inputs"]["steps"] = PLAIN_STEPS
+        node["inputs"].update(SHORT.get(node["class_type"], {}))
     return graph
 
 
@@ -40,7 +39,7 @@ def test_one_that_needs_no_model_runs(server, name):
         if node["class_type"] in ("SaveImage", "PreviewImage"):
             assert outputs[key]["images"]
         if node["class_type"] == "ClockworkReport":
-            assert f"{PLAIN_STEPS} evaluations" in outputs[key]["text"][0]
+            assert f"{FEW_STEPS} evaluations" in outputs[key]["text"][0]
 
 
 @pytest.mark.parametrize("name", [name for name in WORKFLOWS if models_of(WORKFLOWS[name])])
