@@ -76,7 +76,7 @@ def attach(model: host.ModelPatcher, config: ClockworkConfig, observer: Observer
     engine = Engine(config, geometry, observer or Observer())
     for kind, wrapper in engine.wrappers().items():
         patched.add_wrapper_with_key(kind, KEY, wrapper)
-    patched.set_attachments(KEY, engine.reports)
+    patched.set_attachments(KEY, engine)
     if config.adaptor.models():
         patched.set_additional_models(KEY, config.adaptor.models())
     if before_upsample:
@@ -100,6 +100,20 @@ def reports_of(model: host.ModelPatcher) -> ReportHistory | None:
 
     Raises ValueError if `model` is no MODEL.
     """
+    engine = _engine_of(model)
+    return None if engine is None else engine.reports
+
+
+def config_of(model: host.ModelPatcher) -> ClockworkConfig | None:
+    """What a model was patched with, to patch another like it; None if it has no Clockwork.
+
+    Raises ValueError if `model` is no MODEL.
+    """
+    engine = _engine_of(model)
+    return None if engine is None else engine.config
+
+
+def _engine_of(model: host.ModelPatcher) -> Engine | None:
     require_model(model)
     return model.get_attachment(KEY)
 

@@ -7,6 +7,7 @@ from ..display.host import add_post_route
 from ..display.plan import answer
 from .adaptor_files import ClockworkLoadAdaptor, ClockworkSaveAdaptor
 from .apply import ClockworkApply
+from .compare import ClockworkCompare
 from .demo import ClockworkLoadDemoModel
 from .report import ClockworkReport
 from .schedule import ClockworkSchedule
@@ -19,6 +20,7 @@ NODES: list[type[io.ComfyNode]] = [
     ClockworkSaveAdaptor,
     ClockworkTrainAdaptor,
     ClockworkReport,
+    ClockworkCompare,
     ClockworkLoadDemoModel,
 ]
 

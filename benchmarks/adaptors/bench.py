@@ -73,9 +73,9 @@ class Bench:
 
     @property
     def seen_icons(self) -> tuple[str, ...]:
-        """Three quarters of the icons, which adaptors are trained on."""
+        """Two thirds of the icons, which adaptors are trained on."""
         icons = self.studio("dpmpp_2m").icons
-        return icons[: len(icons) * 3 // 4]
+        return icons[: len(icons) * 2 // 3]
 
     @property
     def cases(self) -> list[Case]:

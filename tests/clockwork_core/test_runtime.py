@@ -12,8 +12,8 @@ from naive import NaiveClock
 from nightly import NIGHTLY
 
 from clockwork_pack.clockwork_core.run import PART_OF_LATENT, Run
-from clockwork_pack.clockwork_core.runtime import detach, reports_of
-from clockwork_pack.clockwork_core.schedule import ExplicitList, FullSteps
+from clockwork_pack.clockwork_core.runtime import config_of, detach, reports_of
+from clockwork_pack.clockwork_core.schedule import EveryN, ExplicitList, FullSteps
 
 ONE_EVALUATION = ["euler", "euler_ancestral", "dpmpp_2m", "dpmpp_2m_sde", "lms", "ddim", "uni_pc", "lcm"]
 TWO_EVALUATIONS = ["heun", "dpm_2", "dpmpp_sde"]
@@ -273,6 +273,14 @@ class TestAttach:
     def test_detach(self):
         model = toys.toy_model("sd15")
         assert torch.equal(toys.sample(detach(with_clockwork(model))), toys.sample(model))
+
+    def test_the_settings_of_a_patched_model(self):
+        model = toys.toy_model("sd15")
+        patched = with_clockwork(model, clock=3, kept_blocks=5)
+        assert config_of(model) is None
+        assert config_of(detach(patched)) is None
+        found = config_of(patched.clone())
+        assert (found.schedule, found.kept_blocks) == (EveryN(3), 5)
 
     def test_a_later_clone_keeps_clockwork_and_its_reports(self):
         patched = with_clockwork(toys.toy_model("sd15"))

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from clockwork_pack.adaptors import BUILT_IN, Identity
 from clockwork_pack.clockwork_core.runtime import reports_of
 from clockwork_pack.clockwork_core.schedule import Kind, Window, plan
+from clockwork_pack.comparison.variants import ADAPTORS, parse_variants
 from clockwork_pack.nodes import NODES
 from clockwork_pack.nodes.adaptor_files import FOLDER, ClockworkLoadAdaptor, ClockworkSaveAdaptor, next_path
 from clockwork_pack.nodes.apply import ClockworkApply
+from clockwork_pack.nodes.compare import ClockworkCompare
 from clockwork_pack.nodes.demo import ClockworkLoadDemoModel
 from clockwork_pack.nodes.report import ClockworkReport
 from clockwork_pack.nodes.schedule import BUILDERS, ClockworkSchedule
@@ -80,6 +82,26 @@ VALID = {
         "most_clock": 0,
     },
     ClockworkReport: {"model": MODEL, "latent": {"samples": torch.zeros(1, 4, 8, 8)}},
+    # Never valid, so that nothing is drawn: the last check before that is for what the last line needs.
+    ClockworkCompare: {
+        "model": MODEL,
+        "positive": toys.conditioning(1),
+        "negative": toys.conditioning(2),
+        "latent": {"samples": torch.zeros(1, 4, 8, 8)},
+        "seed": 0,
+        "seed_count": 1,
+        "steps": 2,
+        "cfg": 4.0,
+        "sampler_name": "euler",
+        "scheduler": "normal",
+        "denoise": 1.0,
+        "variants": "clock 2\nas connected",
+        "cut": "stage 1",
+        "kept_blocks": 3,
+        "schedule": None,
+        "adaptor": None,
+        "vae": None,
+    },
 }
 
 
@@ -210,6 +232,38 @@ def test_report(inputs):
 @example(inputs={**VALID[ClockworkTrainAdaptor], "most_steps": 3})
 def test_train_adaptor(inputs):
     assert execute(ClockworkTrainAdaptor, inputs) is None
+
+
+def is_unanswerable(inputs):
+    """Another text might be valid, and draw."""
+    variants = inputs["variants"]
+    return not isinstance(variants, str) or variants == VALID[ClockworkCompare]["variants"]
+
+
+@given(inputs=inputs_of(ClockworkCompare).filter(is_unanswerable))
+@example(inputs={**VALID[ClockworkCompare], "schedule": 0, "variants": "schedule"})
+@example(inputs={**VALID[ClockworkCompare], "adaptor": "identity", "variants": "adaptor"})
+@example(inputs={**VALID[ClockworkCompare], "vae": TRANSFORMER})
+@example(inputs={**VALID[ClockworkCompare], "positive": [[torch.zeros(1, 77, 16)]]})
+def test_compare(inputs):
+    assert execute(ClockworkCompare, inputs) is None
+
+
+words = st.sampled_from(
+    ["none", "steps", "clock", "schedule", *ADAPTORS, "as", "connected", "1", "2", "12", "99", "\n"]
+)
+
+
+@given(text=st.one_of(anything, st.lists(words, max_size=12).map(" ".join)))
+def test_variants(text):
+    refusal, names = "", ["uncached"]
+    try:
+        names = [variant.name for variant in parse_variants(text, steps=20)]
+    except ValueError as error:
+        refusal = str(error)
+    assert not refusal or (refusal.startswith("variants") and len(refusal) < LONGEST_SENTENCE)
+    assert names[0] == "uncached"
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize("latent", [None, {}, {"samples": None}, "latent", torch.zeros(1, 4, 8, 8)])

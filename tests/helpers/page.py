@@ -118,6 +118,15 @@ class Page:
         """The visible button with this text or aria-label."""
         return self.wait(lambda: self._find_button(label), f"there is a button {label}")
 
+    def click_text(self, text: str) -> None:
+        """Click on what shows exactly this text."""
+        xpath = f"//*[normalize-space(text())='{text}']"
+
+        def visible() -> Any:
+            return next((found for found in self.driver.find_elements(By.XPATH, xpath) if found.is_displayed()), None)
+
+        self.wait(visible, f"there is {text}").click()
+
     def _find_button(self, label: str) -> Any:
         for button in self.driver.find_elements(By.CSS_SELECTOR, "button"):
             if label in (button.get_attribute("aria-label"), button.text.strip()) and button.is_displayed():

@@ -13,9 +13,11 @@ from comfy_api.latest import io
 
 import clockwork_pack
 from clockwork_pack.clockwork_core.schedule import DenseEarly, EveryN, ExplicitList, FullSteps
+from clockwork_pack.comparison.variants import parse_variants
 from clockwork_pack.display.timeline import HEIGHT, WIDTH
 from clockwork_pack.nodes import NODES
 from clockwork_pack.nodes.apply import ClockworkApply
+from clockwork_pack.nodes.compare import ClockworkCompare
 from clockwork_pack.nodes.report import NO_CLOCKWORK, NO_DATA, ClockworkReport
 from clockwork_pack.nodes.schedule import ClockworkSchedule
 
@@ -97,6 +99,29 @@ CONTRACT = {
         ["CLOCKWORK_ADAPTOR", "IMAGE", "LOSS_MAP", "STRING"],
     ),
     "ClockworkReport": ("Clockwork Report", {"model": "MODEL", "latent": "LATENT"}, ["LATENT", "STRING", "IMAGE"]),
+    "ClockworkCompare": (
+        "Clockwork Compare",
+        {
+            "model": "MODEL",
+            "positive": "CONDITIONING",
+            "negative": "CONDITIONING",
+            "latent": "LATENT",
+            "seed": "INT",
+            "seed_count": "INT",
+            "steps": "INT",
+            "cfg": "FLOAT",
+            "sampler_name": "COMBO",
+            "scheduler": "COMBO",
+            "denoise": "FLOAT",
+            "variants": "STRING",
+            "cut": "COMBO",
+            "kept_blocks": "INT",
+            "schedule": "CLOCKWORK_SCHEDULE",
+            "adaptor": "CLOCKWORK_ADAPTOR",
+            "vae": "VAE",
+        },
+        ["STRING", "IMAGE", "IMAGE"],
+    ),
     "ClockworkLoadDemoModel": ("Load Clockwork Demo Model", {}, ["MODEL", "CLIP", "VAE"]),
 }
 """Saved in users' workflow files: never change an entry without a migration."""
@@ -135,6 +160,11 @@ class TestContract:
         clock = next(each for each in ClockworkApply.define_schema().inputs if each.id == "clock")
         assert isinstance(clock, io.Int.Input)
         assert (clock.min, clock.max) == (1, 64)
+
+    def test_the_default_variants_of_a_comparison_fit_its_default_steps(self):
+        defaults = {each.id: getattr(each, "default", None) for each in ClockworkCompare.define_schema().inputs}
+        names = [variant.name for variant in parse_variants(defaults["variants"], defaults["steps"])]
+        assert names == ["uncached", "clock 2", "clock 3", "clock 2 extrapolation", "steps 13", "steps 10"]
 
 
 class TestApply:
