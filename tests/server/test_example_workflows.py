@@ -16,6 +16,7 @@ COMES_WITH_COMFYUI = {"example.png"}
 FEW_STEPS = 4
 SHORT = {
     "KSampler": {"steps": FEW_STEPS},
+    "ClockworkCompare": {"steps": FEW_STEPS, "seed_count": 1, "variants": "clock 2\nsteps 3"},
     "ClockworkTrainAdaptor": {"steps": FEW_STEPS, "iterations": 4, "trajectories": 4},
 }
 
