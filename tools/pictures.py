@@ -59,7 +59,8 @@ ALONE = "app.graph.clear(); app.graph.add(LiteGraph.createNode(arguments[0]))"
 
 CENTRE_ON = """
 const node = app.graph.nodes.find(({type}) => type === arguments[0]);
-app.canvas.ds.scale = 1.25;
+const room = app.canvas.canvas.getBoundingClientRect().height - 100;
+app.canvas.ds.scale = Math.min(1.25, room / node.size[1]);
 app.canvas.centerOnNode(node);
 app.canvas.setDirty(true, true);
 """
@@ -154,6 +155,7 @@ def all_pictures(page: Page, wanted: set[str]) -> Iterator[tuple[Path, Image.Ima
         here = [node for node in place if place[node] == example]
         if not wanted or wanted & {example.stem, *here}:
             yield from pictures_of(page, example, here)
+    page.await_script(TOGGLE_BARS)
     for node in sorted(nodes - place.keys()):
         page.script(ALONE, node)
         yield look_at(page, node)
