@@ -7,6 +7,7 @@ evaluation: torch would compile anew again and again, then give up. So our wrapp
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -30,7 +31,7 @@ def pass_parts(settings: dict[str, Any] | None) -> PassParts:
 
 
 def _graphs(settings: dict[str, Any]) -> PassParts:
-    compiled = partial(torch.compile, **settings)
+    compiled: Callable[..., Any] = partial(torch.compile, **settings)
     run_and_catch = compiled(forward_and_catch)
 
     def forward_and_keep(*arguments: Any) -> tuple[Tensor, Captured | None]:
