@@ -10,6 +10,7 @@ from ..clockwork_core.adaptor import RunConditions
 from ..clockwork_core.checks import require_text, shown
 from ..clockwork_core.cut import Seam
 from ..clockwork_core.schedule import EveryN
+from .affine import Affine, AffineConfig
 from .layers import AdaptorNetwork
 from .resnet import ResNet, ResNetConfig
 from .unet import UNet, UNetConfig
@@ -29,6 +30,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "trend": Architecture(ResNetConfig, ResNet, ResNetConfig.trend),
     "unet": Architecture(UNetConfig, UNet, UNetConfig.scaled_to),
     "unet-light": Architecture(UNetConfig, UNet, UNetConfig.light),
+    "affine": Architecture(AffineConfig, Affine, AffineConfig.scaled_to),
 }
 
 

@@ -64,8 +64,9 @@ def load_adaptor(path: Path) -> LearnedAdaptor:
 
 def _require_safetensors(path: Path) -> None:
     with path.open("rb") as file:
-        start = file.read(8)
-    if start.startswith(PICKLES):
+        start = file.read(9)
+    # A header of 640 or 896 bytes begins with those bytes too; but then comes its JSON.
+    if start.startswith(PICKLES) and start[8:] != b"{":
         raise ValueError(
             "it is a pickle (as .ckpt and .pt files are), which could run code; only safetensors are read."
         )

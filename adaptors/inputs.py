@@ -47,7 +47,7 @@ class Features:
 
     r_in: (B, C', h, w). r_outs, r_ins: of past full passes, newest first, (B, C, h, w) and (B, C', h, w); r_ins is
     empty unless the network looks at them. emb: (B, embedding). prompt: (B, context) or None.
-    log_snr: (B,), lambda now. gaps: (B, past), how much it grew since each of those passes.
+    gaps: (B, past), how much lambda grew since each of those passes. log_snr: (B,), lambda of each sample, in float32.
     """
 
     r_in: Tensor
@@ -55,8 +55,8 @@ class Features:
     r_ins: tuple[Tensor, ...]
     emb: Tensor
     prompt: Tensor | None
-    log_snr: Tensor
     gaps: Tensor
+    log_snr: Tensor
 
     @classmethod
     def of(cls, past: Sequence[Past], present: Present, depth: int) -> Features:
@@ -71,8 +71,8 @@ class Features:
             tuple(each.r_in for each in passes if each.r_in is not None),
             present.emb,
             pooled(present.context),
-            present.r_in.new_full((len(present.r_in),), present.log_snr),
             gaps.T.repeat_interleave(rows, dim=0).to(present.r_in),
+            torch.full((present.r_in.shape[0],), present.log_snr, device=present.r_in.device),
         )
 
     def for_network(self, config: NetworkConfig, r_in_scale: Tensor, r_out_scale: Tensor) -> Tensor:

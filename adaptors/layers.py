@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..clockwork_core.cut import Seam
 from .host import ResBlock, operations
-from .inputs import NetworkConfig
+from .inputs import Features, NetworkConfig
 
 # The groups of the ResBlock's norm: every width is a multiple.
 GROUPS = 32
@@ -56,8 +56,8 @@ class AdaptorNetwork(nn.Module):
         self.register_buffer("r_out_scale", torch.ones(1, **where))
         self.register_buffer("change_size", torch.zeros(4, **where))
 
-    def forward(self, features: Tensor, emb: Tensor, prompt: Tensor | None, gaps: Tensor) -> Tensor:
-        """features: (B, `NetworkConfig.channels`, h, w). emb: (B, embedding). prompt: (B, context). gaps: (B, past).
+    def forward(self, features: Tensor, given: Features) -> Tensor:
+        """features: (B, `NetworkConfig.channels`, h, w), scaled and padded. given: what else it may depend on.
 
         Returns (B, C of r_out, h, w).
         """
@@ -110,14 +110,14 @@ class ConditionedBlocks(nn.Module):
             ResBlock(width, seam.embedding, 0.0, operations=operations, **where) for _ in range(blocks)
         )
 
-    def forward(self, h: Tensor, emb: Tensor, prompt: Tensor | None, gaps: Tensor) -> Tensor:
-        """h: (B, width, h, w). emb: (B, embedding). prompt: the pooled prompt vector (B, context). gaps: (B, past)."""
-        if self.prompt is not None and prompt is not None:
-            h = h + self.prompt(prompt)[:, :, None, None]
+    def forward(self, h: Tensor, given: Features) -> Tensor:
+        """h: (B, width, h, w)."""
+        if self.prompt is not None and given.prompt is not None:
+            h = h + self.prompt(given.prompt)[:, :, None, None]
         if self.gaps is not None:
-            h = h + self.gaps(gaps.to(h.dtype))[:, :, None, None]
+            h = h + self.gaps(given.gaps.to(h.dtype))[:, :, None, None]
         for block in self.blocks:
-            h = block(h, emb)
+            h = block(h, given.emb)
         return h
 
 

@@ -63,10 +63,9 @@ class LearnedAdaptor:
         height, width = inputs.shape[2:]
         padding = (0, -width % own.multiple_of, 0, -height % own.multiple_of)
         inputs = F.pad(inputs, padding, mode="replicate")
-        change = network(inputs, features.emb, features.prompt, features.gaps)
-        size = size_of_change(
-            own.change_size.to(features.log_snr).float(), features.log_snr.float(), features.gaps[:, 0].float()
-        )
+        change = network(inputs, features)
+        log_snr, gap = features.log_snr.float(), features.gaps[:, 0].float()
+        size = size_of_change(own.change_size.to(log_snr), log_snr, gap)
         return change[:, :, :height, :width] * size.to(change).view(-1, 1, 1, 1)
 
     def require_fit(self, seam: Seam) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..clockwork_core.cut import Seam
 from .host import operations
-from .inputs import NetworkConfig
+from .inputs import Features, NetworkConfig
 from .layers import AdaptorNetwork, ConditionedBlocks, require_blocks, require_width, scaled_width, zero
 
 SD15_WIDTH = 384
@@ -56,8 +56,8 @@ class ResNet(AdaptorNetwork):
         kernel = 4 if config.stride == 2 else 3
         self.up = operations.ConvTranspose2d(width, seam.r_out, kernel, config.stride, padding=1, **where)
 
-    def forward(self, features: Tensor, emb: Tensor, prompt: Tensor | None, gaps: Tensor) -> Tensor:
-        return self.up(self.middle(self.down(features), emb, prompt, gaps))
+    def forward(self, features: Tensor, given: Features) -> Tensor:
+        return self.up(self.middle(self.down(features), given))
 
     def start_as_identity(self) -> None:
         zero(self.up)

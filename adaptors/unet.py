@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..clockwork_core.cut import Seam
 from .host import operations
-from .inputs import NetworkConfig
+from .inputs import Features, NetworkConfig
 from .layers import AdaptorNetwork, ConditionedBlocks, require_blocks, require_width, scaled_width, zero
 
 SD15_WIDTH = 640
@@ -60,8 +60,8 @@ class UNet(AdaptorNetwork):
             operations.ConvTranspose2d(width, seam.r_out, 2, stride=2, **where),
         )
 
-    def forward(self, features: Tensor, emb: Tensor, prompt: Tensor | None, gaps: Tensor) -> Tensor:
-        return self.up(self.middle(self.down(features), emb, prompt, gaps))
+    def forward(self, features: Tensor, given: Features) -> Tensor:
+        return self.up(self.middle(self.down(features), given))
 
     def start_as_identity(self) -> None:
         zero(self.up[-1])

@@ -9,6 +9,7 @@ from .adaptor_files import ClockworkLoadAdaptor, ClockworkSaveAdaptor
 from .apply import ClockworkApply
 from .compare import ClockworkCompare
 from .demo import ClockworkLoadDemoModel
+from .fit import ClockworkFitAdaptor
 from .report import ClockworkReport
 from .schedule import ClockworkSchedule
 from .training import ClockworkTrainAdaptor
@@ -19,6 +20,7 @@ NODES: list[type[io.ComfyNode]] = [
     ClockworkLoadAdaptor,
     ClockworkSaveAdaptor,
     ClockworkTrainAdaptor,
+    ClockworkFitAdaptor,
     ClockworkReport,
     ClockworkCompare,
     ClockworkLoadDemoModel,

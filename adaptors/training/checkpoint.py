@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,12 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """A training's state. Raises ValueError with a sentence if the file is something else."""
+    # What is no archive at all ends torch's reader in whatever error it meets first.
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is no checkpoint that can be read: remove it, or choose another name.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except (pickle.UnpicklingError, RuntimeError, ValueError) as error:
         raise ValueError(f"{path} is no checkpoint that can be read: remove it, or choose another name.") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise ValueError(f"{path} is no checkpoint of this version: remove it, or choose another name.")

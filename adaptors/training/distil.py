@@ -99,6 +99,7 @@ class Distillation:
             for number, pairs in drawn.items():
                 self._buffer.add(number, pairs if needs_r_out(self.settings.loss) else list(map(without_r_out, pairs)))
             self._drawn = end
+            logging.info("[Clockwork] %d of %d trajectories drawn.", end, self.settings.trajectories)
 
     def step(self) -> float:
         """One update; returns its loss. Raises DivergedError if that, or its gradient, is no number."""

@@ -41,8 +41,7 @@ class HighResPart:
         """What the adaptor may look at, and the kept skip connections; no gradients."""
         with torch.no_grad():
             r_in, skips, emb = enter(self._unet, self.geometry, self.cut, self._call(batch))
-        prompt = pooled(batch.context)
-        return Features(r_in, batch.r_outs, batch.r_ins, emb, prompt, -batch.sigma.log(), batch.gaps), skips
+        return Features(r_in, batch.r_outs, batch.r_ins, emb, pooled(batch.context), batch.gaps, batch.log_snr), skips
 
     def leave(self, batch: Batch, features: Features, skips: list[Tensor], r_out: Tensor) -> Tensor:
         """The UNet's output (S * B, C, H, W) with this r_out, which gradients flow back to."""

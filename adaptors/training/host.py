@@ -47,6 +47,34 @@ def sample(
     )  # fmt: skip
 
 
+class _AtEachSigma(comfy.samplers.Sampler):
+    """Evaluates an image under the same noise at each sigma of a run, where a sampler would denoise it."""
+
+    def sample(self, model_wrap, sigmas, extra_args, callback, noise, latent_image: Any = None, *_others) -> Tensor:  # noqa: ARG002
+        for sigma in sigmas[:-1]:
+            noised = model_wrap.inner_model.model_sampling.noise_scaling(sigma, noise, latent_image)
+            model_wrap(noised, sigma.expand(len(noised)), **extra_args)
+        return latent_image
+
+
+def evaluate_noised(
+    model: ModelPatcher,
+    point: OperatingPoint,
+    noise: Tensor,
+    latent: Tensor,
+    positive: list[list[Any]],
+    negative: list[list[Any]],
+    seed: int,
+) -> Tensor:
+    """As `sample`, but each evaluation is of the latents themselves, under noise of its sigma; returns them."""
+    sampling = model.get_model_object("model_sampling")
+    sigmas = comfy.samplers.calculate_sigmas(sampling, point.scheduler, point.steps)
+    comfy.sample.sample_custom(
+        model, noise, point.cfg, _AtEachSigma(), sigmas, positive, negative, latent, disable_pbar=True, seed=seed
+    )
+    return latent
+
+
 def noise_for(model: ModelPatcher, latent: Tensor, seeds: list[int]) -> Tensor:
     """The noise (B, C, H, W) that the host's samplers begin with: one sample for each seed. latent: (1, C, H, W)."""
     latent = comfy.sample.fix_empty_latent_channels(model, latent)

@@ -78,6 +78,11 @@ class Batch:
     output: Tensor
     identity_errors: Tensor
 
+    @property
+    def log_snr(self) -> Tensor:
+        """lambda of each sample (S * B,)."""
+        return -self.sigma.log()
+
     @classmethod
     def of(cls, pairs: Sequence[Pair], device: torch.device) -> Batch:
         """Raises ValueError if some of the pairs have guidance and others not."""

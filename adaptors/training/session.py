@@ -93,7 +93,7 @@ class _Record:
     def is_stuck(self, patience: int) -> bool:
         """Whether the last `patience` checks all brought nothing."""
         errors = [checked.errors[self.loss_name] for checked in self.checks]
-        return 0 < patience < len(errors) and min(errors[-patience:]) > min(errors[:-patience])
+        return 0 < patience < len(errors) and min(errors[-patience:]) >= min(errors[:-patience])
 
     def state(self) -> dict[str, Any]:
         checks = [[checked.iteration, checked.errors] for checked in self.checks]
@@ -159,7 +159,6 @@ class _Session:
             self._plan.require_same(state["plan"])
             self._distillation.load_state(state["distillation"])
             self._record.load_state(state["record"])
-            logging.info("[Clockwork] Training goes on at iteration %d of %s.", self._distillation.iteration, path)
 
     def _draw_held_out(self) -> None:
         """Pairs of prompts, or at least of noise, that is not trained on; each process has its own."""
@@ -175,6 +174,7 @@ class _Session:
         """Update and check; returns why it ended before its time, or ""."""
         training, settings = self._distillation, self._plan.settings
         saved = time.monotonic()
+        logging.info("[Clockwork] Training, %d of %d iterations done.", training.iteration, settings.iterations)
         try:
             # Where the training was stopped between an update and its check.
             self._check_if_due()

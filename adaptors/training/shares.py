@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +18,6 @@ class Share:
 
     rank: int = 0
     count: int = 1
-
-    @classmethod
-    def of_process(cls) -> Share:
-        """The share of this process, which torchrun may have started beside others."""
-        if not distributed.is_available() or not distributed.is_initialized():
-            return ALONE
-        return cls(distributed.get_rank(), distributed.get_world_size())
 
     @property
     def writes(self) -> bool:
@@ -52,3 +47,17 @@ class Share:
 
 
 ALONE = Share()
+
+
+@contextmanager
+def share_of_torchrun() -> Iterator[Share]:
+    """This process's share, as torchrun's environment says, for the length of the block; all of it without one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield ALONE
+        return
+    # Numbers go through gloo, gradients through whatever is fastest where they lie.
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield Share(distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()

@@ -71,8 +71,11 @@ class PairSource:
         return self.points[number % len(self.points)]
 
     def _prompt_of(self, number: int) -> Conditioning:
+        return self.prompts[self._prompt_index(number)]
+
+    def _prompt_index(self, number: int) -> int:
         # With several points each prompt meets each of them in turn.
-        return self.prompts[number // len(self.points) % len(self.prompts)]
+        return number // len(self.points) % len(self.prompts)
 
     def _measured(self, pairs: list[Pair], cfg: float) -> list[Pair]:
         """The pairs with the identity's errors."""

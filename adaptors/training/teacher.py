@@ -83,7 +83,7 @@ class Teacher:
         self.geometry: Geometry = geometry_of(model)
         unet: Any = core_host.diffusion_model_of(model)
         self.seam = seam_of(unet, kept_blocks)
-        if getattr(unet, "default_num_video_frames", None) is not None:
+        if unet.use_temporal_resblocks:
             raise ValueError("This is a video model, whose frames depend on each other: it cannot be a teacher yet.")
         self.cut = Cut(kept_blocks, Place.BEFORE_UPSAMPLE)
         self.depth = depth
@@ -107,27 +107,52 @@ class Teacher:
         negative: Conditioning,
         seeds: list[int],
         policy: Policy = follow_teacher,
+        sample: Callable[..., Tensor] = host.sample,
     ) -> list[list[Pair]]:
         """Draw one picture for each prompt and seed; the pairs of each, in the order of the evaluations.
 
-        latent: an empty one (1, C, H, W). Raises TeacherError if no adaptor can be trained on such runs.
+        latent: an empty one (1, C, H, W), or what `sample` wants for each picture (B, C, H, W).
+        Raises TeacherError if no adaptor can be trained on such runs.
         """
-        self._unrolling = _Unrolling(self, point, policy)
-        batch = len(seeds)
+        unrolling = _Unrolling(self, point, policy)
+        self._run(unrolling, point, latent, prompts, negative, seeds)
+        return unrolling.pairs(len(seeds))
+
+    def follow(
+        self,
+        point: OperatingPoint,
+        latent: Tensor,
+        prompts: Sequence[Conditioning],
+        negative: Conditioning,
+        seeds: list[int],
+        policy: Policy,
+    ) -> None:
+        """Draw as `unroll` does, for a policy that sees for itself what it needs: no pairs pile up."""
+        self._run(_Unrolling(self, point, policy, keeps_pairs=False), point, latent, prompts, negative, seeds)
+
+    def _run(
+        self,
+        unrolling: _Unrolling,
+        point: OperatingPoint,
+        latent: Tensor,
+        prompts: Sequence[Conditioning],
+        negative: Conditioning,
+        seeds: list[int],
+    ) -> None:
+        self._unrolling = unrolling
         try:
             with torch.inference_mode(False), torch.no_grad():
-                noise = host.noise_for(self.model, latent, seeds)
+                noise = host.noise_for(self.model, latent[:1], seeds)
                 positive = Conditioning.stacked(prompts).for_host()
-                host.sample(
+                sample(
                     self.model,
                     point,
                     noise,
-                    latent.expand(batch, -1, -1, -1).clone(),
+                    latent.expand(len(seeds), -1, -1, -1).clone(),
                     positive,
                     negative.for_host(),
                     seeds[0],
                 )
-            return self._unrolling.pairs(batch)
         finally:
             self._unrolling = None
 
@@ -164,10 +189,11 @@ class Teacher:
 class _Unrolling:
     """One run of the teacher, as it goes on."""
 
-    def __init__(self, teacher: Teacher, point: OperatingPoint, policy: Policy) -> None:
+    def __init__(self, teacher: Teacher, point: OperatingPoint, policy: Policy, keeps_pairs: bool = True) -> None:
         self.student: Adaptor | None = None
         self._teacher = teacher
         self._policy = policy
+        self._keeps_pairs = keeps_pairs
         self._schedule = ScheduleRun(point.schedule, WHOLE_RUN, point.steps)
         self._past: list[Evaluated] = []
         self._now: Evaluated | None = None
@@ -182,6 +208,8 @@ class _Unrolling:
         """After the teacher's pass: who samples on."""
         assert self._now is not None
         if self._now.kind is Kind.ADAPTOR:
+            if any(each.streams.keys() != self._now.streams.keys() for each in self._past):
+                raise TeacherError("Guidance is switched on or off during the run, which cannot be trained on.")
             self.student = self._policy(self._now, self._past)
         return self.student
 
@@ -242,38 +270,40 @@ class _Unrolling:
         now, self._now = self._now, None
         if now is None:
             return
-        if now.kind is Kind.ADAPTOR:
-            self._pairs.append(self._pairs_of(now))
-        else:
+        if now.kind is Kind.FULL:
             self._past = [now, *self._past][: self._teacher.depth]
+        elif self._keeps_pairs:
+            self._pairs.append(self._pairs_of(now))
 
     def _pairs_of(self, now: Evaluated) -> list[Pair]:
         """A pair for each sample (B) of an evaluation."""
-        sides = sorted(now.streams)
-        if any(sorted(each.streams) != sides for each in self._past):
-            raise TeacherError("Guidance is switched on or off during the run, which cannot be trained on.")
-        past = [*self._past, *[self._past[-1]] * (self._teacher.depth - len(self._past))]
-        return [self._pair(now, past, sample) for sample in range(len(now.streams[sides[0]].x))]
+        teacher = self._teacher
+        batch = len(now.in_order()[0].x)
+        return [pair_of(now, self._past, sample, teacher.depth, teacher.remembers_r_in) for sample in range(batch)]
 
-    def _pair(self, now: Evaluated, past: list[Evaluated], sample: int) -> Pair:
-        def sides(name: str, evaluated: Evaluated = now) -> Any:
-            """One sample's (S, …), in memory of its own."""
-            parts = [getattr(stream, name) for stream in evaluated.in_order()]
-            return None if parts[0] is None else _stack_repeated([part[sample] for part in parts]).cpu()
 
-        return Pair(
-            x=sides("x"),
-            timesteps=sides("timesteps"),
-            sigma=torch.tensor([now.sigma]),
-            context=sides("context"),
-            y=sides("y"),
-            r_outs=torch.stack([sides("r_out", each) for each in past]),
-            r_ins=torch.stack([sides("r_in", each) for each in past]) if self._teacher.remembers_r_in else None,
-            gaps=torch.tensor([now.log_snr - each.log_snr for each in past]),
-            r_out=sides("r_out"),
-            output=sides("output"),
-            identity_errors=torch.zeros(3),
-        )
+def pair_of(now: Evaluated, past: Sequence[Evaluated], sample: int, depth: int, with_r_ins: bool) -> Pair:
+    """One sample of an evaluation, in memory of its own; where fewer than `depth` passes are past, the oldest again."""
+    past = [*past[:depth], *[past[-1]] * (depth - len(past))]
+
+    def sides(name: str, evaluated: Evaluated = now) -> Any:
+        """One sample's (S, …)."""
+        parts = [getattr(stream, name) for stream in evaluated.in_order()]
+        return None if parts[0] is None else _stack_repeated([part[sample] for part in parts]).cpu()
+
+    return Pair(
+        x=sides("x"),
+        timesteps=sides("timesteps"),
+        sigma=torch.tensor([now.sigma]),
+        context=sides("context"),
+        y=sides("y"),
+        r_outs=torch.stack([sides("r_out", each) for each in past]),
+        r_ins=torch.stack([sides("r_in", each) for each in past]) if with_r_ins else None,
+        gaps=torch.tensor([now.log_snr - each.log_snr for each in past]),
+        r_out=sides("r_out"),
+        output=sides("output"),
+        identity_errors=torch.zeros(3),
+    )
 
 
 def _sides_of(call: UNetCall) -> list[int]:

@@ -137,7 +137,7 @@ class Bench:
         )
         evaluations = len(drawn.reports[0].evaluations)
         reference = self._uncached(experiment.sampler, steps)
-        return Measured(name, steps, _interval(drawn, reference), evaluations * spent / full)
+        return Measured(name, steps, evaluations, _interval(drawn, reference), evaluations * spent / full)
 
     def _uncached(self, sampler: str, steps: int) -> Drawn:
         if (sampler, steps) not in self._drawn:

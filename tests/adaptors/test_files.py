@@ -10,7 +10,7 @@ import torch
 import toys
 from adaptor_files import DESCRIPTION, TRAINED, rewrite, trained_adaptor
 from clockwork import with_clockwork
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 from clockwork_pack.adaptors import ARCHITECTURES, Description, describe, untrained
 from clockwork_pack.adaptors.files import load_adaptor, save_adaptor
@@ -80,7 +80,7 @@ class TestRefusals:
             ("format", None, "it is not one: its format is None, not 'clockwork adaptor'"),
             ("format_version", "2", "has format version '2', but .* reads 1: update ComfyUI-Clockwork"),
             ("format_version", "banana", r"has format version 'banana', but .* reads 1\.$"),
-            ("architecture", "mamba", "architecture 'mamba', but .* knows resnet, unet, unet-light: update"),
+            ("architecture", "mamba", "architecture 'mamba', but .* knows resnet, unet, unet-light, affine: update"),
             (
                 "architecture",
                 "unet",
@@ -120,6 +120,15 @@ class TestRefusals:
         save_file({"weight": torch.zeros(2)}, tmp_path / "lora.safetensors")
         with pytest.raises(ValueError, match=r"lora.safetensors cannot be used: it is not one: its format is None"):
             load_adaptor(tmp_path / "lora.safetensors")
+
+    @pytest.mark.parametrize("header_bytes", [640, 896, 1152, 1408])
+    def test_a_header_whose_length_looks_like_a_pickle(self, tmp_path, header_bytes):
+        """The length comes first in the file, and 640 is 80 02 in hexadecimals, which old pickles begin with."""
+        path, weights = tmp_path / "padded.safetensors", {"weight": torch.zeros(2)}
+        paddings = (save(weights, {"note": "x" * count}) for count in range(0, header_bytes, 4))
+        path.write_bytes(next(data for data in paddings if int.from_bytes(data[:8], "little") == header_bytes))
+        with pytest.raises(ValueError, match="it is not one: its format is None"):
+            load_adaptor(path)
 
     @pytest.mark.parametrize("share", [0.0, 0.0001, 0.1, 0.999])
     def test_truncated(self, good, tmp_path, share):

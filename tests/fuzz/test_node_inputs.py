@@ -19,6 +19,7 @@ from clockwork_pack.nodes.adaptor_files import FOLDER, ClockworkLoadAdaptor, Clo
 from clockwork_pack.nodes.apply import ClockworkApply
 from clockwork_pack.nodes.compare import ClockworkCompare
 from clockwork_pack.nodes.demo import ClockworkLoadDemoModel
+from clockwork_pack.nodes.fit import ClockworkFitAdaptor
 from clockwork_pack.nodes.report import ClockworkReport
 from clockwork_pack.nodes.schedule import BUILDERS, ClockworkSchedule
 from clockwork_pack.nodes.training import ClockworkTrainAdaptor
@@ -52,6 +53,26 @@ VALID = {
     ClockworkLoadAdaptor: {"adaptor_name": "extrapolation"},
     # Never valid, so that nothing is written.
     ClockworkSaveAdaptor: {"adaptor": Identity(), "filename_prefix": "adaptor"},
+    # Never valid, for it has no prompts, so that nothing is fitted.
+    ClockworkFitAdaptor: {
+        "model": MODEL,
+        "prompts": "",
+        "latent": {"samples": torch.zeros(1, 4, 8, 8)},
+        "steps": 4,
+        "sampler_name": "euler",
+        "scheduler": "normal",
+        "cfg": 3.0,
+        "clock": 2,
+        "cut": "stage 1",
+        "kept_blocks": 2,
+        "pictures": 4,
+        "memory_limit": 1.0,
+        "seed": 0,
+        "clip": None,
+        "positive": None,
+        "negative": None,
+        "prompts_file": "",
+    },
     # Never valid, for it has no prompts, so that nothing is trained.
     ClockworkTrainAdaptor: {
         "model": MODEL,
@@ -264,6 +285,14 @@ def test_variants(text):
     assert not refusal or (refusal.startswith("variants") and len(refusal) < LONGEST_SENTENCE)
     assert names[0] == "uncached"
     assert len(set(names)) == len(names)
+
+
+@given(inputs=inputs_of(ClockworkFitAdaptor))
+@example(inputs={**VALID[ClockworkFitAdaptor], "prompts_file": "../../etc/passwd.txt"})
+@example(inputs={**VALID[ClockworkFitAdaptor], "positive": [[torch.zeros(1, 8, 16), {"control": MODEL}]]})
+@example(inputs={**VALID[ClockworkFitAdaptor], "scheduler": "bus"})
+def test_fit_adaptor(inputs):
+    assert execute(ClockworkFitAdaptor, inputs) is None
 
 
 @pytest.mark.parametrize("latent", [None, {}, {"samples": None}, "latent", torch.zeros(1, 4, 8, 8)])

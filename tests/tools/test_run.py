@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("demo", "serve", "test", "bench", "pocket")
+COMMANDS = ("demo", "serve", "test", "bench", "train", "pocket")
 
 
 def start(*arguments: str) -> subprocess.CompletedProcess[str]:
