@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ def pass_parts(settings: dict[str, Any] | None) -> PassParts:
 
 
 def _graphs(settings: dict[str, Any]) -> PassParts:
-    compiled: Callable[..., Any] = partial(torch.compile, **settings)
+    compiled = cast("Callable[..., Any]", partial(torch.compile, **settings))
     run_and_catch = compiled(forward_and_catch)
 
     def forward_and_keep(*arguments: Any) -> tuple[Tensor, Captured | None]:
