@@ -34,6 +34,10 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
+# Those that are trained by gradient, the one to begin with first; "affine" is fitted.
+TRAINABLE = ("trend", "resnet", "unet", "unet-light")
+
+
 @dataclass(frozen=True)
 class TrainedFor:
     """The runs that an adaptor was trained on. sampler, scheduler: the host's names. prompts: how many.

@@ -81,6 +81,8 @@ class ClockworkApply(io.ComfyNode):
             ],
             outputs=[io.Model.Output(tooltip="The model, patched; the input stays as it was.")],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
+            # Else the host gives the model of one node to its twin, whose strip would hear of no run.
+            not_idempotent=True,
         )
 
     @classmethod

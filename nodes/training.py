@@ -12,7 +12,7 @@ import comfy.utils
 import folder_paths
 from comfy_api.latest import io
 
-from ..adaptors import ARCHITECTURES
+from ..adaptors import TRAINABLE
 from ..adaptors.training.losses import DEFAULT_LOSS, LOSSES
 from ..adaptors.training.plan import TrainingPlan, describe_for
 from ..adaptors.training.point import MOST_STEPS, OperatingPoint, points_between
@@ -87,9 +87,10 @@ def _how() -> list[Any]:
     return [
         io.Combo.Input(
             "architecture",
-            options=list(ARCHITECTURES),
-            default="resnet",
-            tooltip="resnet: the paper's default. unet: ten times its size. unet-light: the smallest and fastest.",
+            options=list(TRAINABLE),
+            default=TRAINABLE[0],
+            tooltip="trend: ours, sees what changed in the last two full passes, closest in pictures. resnet: the "
+            "paper's default. unet: ten times its size. unet-light: the smallest and fastest.",
         ),
         io.Combo.Input(
             "loss",

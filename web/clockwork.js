@@ -18,6 +18,7 @@ const LOOK_EVERY_MS = 300;
 
 const memory = new Memory(localStorage);
 const strips = new Map(); // node: its element
+const live = new Set(); // keys of the runs that this page has heard of since it met the server
 
 const keyOf = (node) => `${rootOf(node.graph).id}/${executionId(node)}`;
 
@@ -56,7 +57,7 @@ function fitHeight(node, tight) {
 
 function viewOf(node) {
     const apply = applyNodeOf(node);
-    const run = apply && memory.get(keyOf(apply));
+    const run = apply && knownRun(keyOf(apply));
     const asked = questionOf(node);
     const plan = asked && planFor(withCost(asked.question, run), refreshAll);
     if (run && (run.state === "running" || !asked || run.question === JSON.stringify(asked.question))) {
@@ -65,6 +66,12 @@ function viewOf(node) {
     if (!asked) return { kinds: "", done: 0, lines: ["The connected schedule is known when it has run.", ""] };
     if (!plan) return { kinds: "", done: 0, lines: ["…", ""] };
     return { kinds: plan.kinds ?? "", done: 0, lines: planLines(plan, asked.sampler) };
+}
+
+/** The last run; none if the server fell silent in the middle of it. */
+function knownRun(key) {
+    const run = memory.get(key);
+    return run?.state === "running" && !live.has(key) ? null : run;
 }
 
 function viewOfRun(run, plan) {
@@ -81,6 +88,18 @@ function withCost(question, run) {
 
 const refreshAll = () => strips.forEach((_element, node) => refresh(node));
 
+function lookAround() {
+    const timer = setInterval(() => {
+        try {
+            refreshAll();
+        } catch (error) {
+            // An editor that has changed costs the strips, once, and not a flood of messages.
+            clearInterval(timer);
+            console.error("[Clockwork] The strips on the nodes stop:", error);
+        }
+    }, LOOK_EVERY_MS);
+}
+
 function hear(event, data) {
     if (!data.workflow_id) return;
     const key = `${data.workflow_id}/${data.node_id}`;
@@ -88,6 +107,7 @@ function hear(event, data) {
     const run = runAfter(before, event, data);
     if (!run) return;
     if (event === "begun") Object.assign(run, circumstances(key, before));
+    live.add(key);
     memory.set(key, run, event !== "evaluated");
     strips.forEach((_element, node) => {
         const apply = applyNodeOf(node);
@@ -108,7 +128,8 @@ app.registerExtension({
     name: "clockwork",
     setup() {
         EVENTS.forEach((event) => api.addEventListener(`clockwork.${event}`, ({ detail }) => hear(event, detail)));
-        setInterval(refreshAll, LOOK_EVERY_MS);
+        api.addEventListener("reconnected", () => live.clear());
+        lookAround();
     },
     nodeCreated(node) {
         if (["ClockworkApply", "ClockworkSchedule"].includes(node.comfyClass)) addStrip(node);

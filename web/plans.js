@@ -3,6 +3,7 @@
 import { api } from "../../scripts/api.js";
 
 const MOST_PLANS = 50;
+const RETRY_AFTER_MS = 5000;
 const plans = new Map();
 
 /** The plan for a question: at once if it was asked before, else null, and `arrived` is called when it is there. */
@@ -12,15 +13,15 @@ export function planFor(question, arrived) {
         if (plans.size >= MOST_PLANS) plans.delete(plans.keys().next().value);
         plans.set(key, null);
         ask(key).then((plan) => {
-            if (plan) plans.set(key, plan);
-            else plans.delete(key);
+            if (!plan) return void setTimeout(() => plans.delete(key), RETRY_AFTER_MS);
+            plans.set(key, plan);
             arrived();
         });
     }
     return plans.get(key);
 }
 
-/** null where the server does not answer: the next look at the graph asks again. */
+/** null where the server does not answer: it is asked again later. */
 async function ask(body) {
     try {
         const response = await api.fetchApi("/clockwork/plan", {

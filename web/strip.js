@@ -6,6 +6,8 @@ const HEIGHTS = { F: 1, a: 0.45, "?": 0.2 };
 const GAP = 0.25; // share of a tick's width
 const LEGEND = "Tall, blue: the whole UNet runs. Short, orange: only its cheap high-resolution part.";
 
+const drawn = new WeakMap(); // element: what it shows
+
 export const STRIP_MARGIN = 8;
 export const STRIP_HEIGHT = 16 + 2 * 14 + 2 * 2 + 2 * STRIP_MARGIN;
 
@@ -32,17 +34,24 @@ function line(style) {
 }
 
 /** Show `kinds` ("FaFa…"), of which the first `done` have run, and two lines of text. */
-export function drawStrip(element, { kinds, done, lines }) {
+export function drawStrip(element, view) {
+    const look = JSON.stringify(view);
+    if (drawn.get(element) === look) return;
+    drawn.set(element, look);
+    const { kinds, done, lines } = view;
     const [ticks, ...texts] = element.children;
     ticks.setAttribute("viewBox", `0 0 ${Math.max(kinds.length, 1)} 1`);
-    const drawn = Object.keys(COLORS).flatMap((kind) => [
+    const paths = Object.keys(COLORS).flatMap((kind) => [
         path(kind, positions(kinds, kind, 0, done), 1),
         path(kind, positions(kinds, kind, done, kinds.length), 0.4),
     ]);
-    ticks.replaceChildren(...drawn.filter(Boolean));
+    ticks.replaceChildren(...paths.filter(Boolean));
     texts.forEach((text, index) => {
-        text.textContent = text.title = lines[index] ?? "";
+        text.textContent = text.title = lines[index];
     });
+    // A sentence without ticks, such as that of a refusal, may take all the room.
+    ticks.style.display = kinds ? "block" : "none";
+    texts[0].style.whiteSpace = kinds ? "nowrap" : "normal";
     Object.assign(element.dataset, { kinds, done: String(done) });
 }
 

@@ -9,7 +9,7 @@ const shares = (kinds) => `${count(kinds, "F")} full + ${count(kinds, "a")} adap
 
 /** Lines for a plan, as the server answers it. sampler: as samplerBehind finds it. */
 export function planLines(plan, sampler) {
-    if (plan.error) return ["These values are refused:", plan.error];
+    if (plan.error) return [plan.error, ""];
     const about = plan.exact ? "" : "about ";
     const evaluations = `${about}${plan.kinds.length} evaluations: ${shares(plan.kinds)}`;
     return [sampler?.steps ? evaluations : `${evaluations} (${without(sampler)})`, saving(plan.saved_percent)];

@@ -116,7 +116,11 @@ def fit(plan: FitPlan, report: Callable[[int, int], None] = lambda _done, _total
     Raises ValueError if the plan does not fit the model, or no adaptor can be fitted on such runs.
     """
     with torch.inference_mode(False), torch.no_grad():
-        return _Fit(plan, report).run()
+        fitting = _Fit(plan, report)
+        try:
+            return fitting.run()
+        finally:
+            fitting.close()
 
 
 @dataclass(frozen=True)
@@ -197,6 +201,10 @@ class _Fit:
         if self._scales is None:
             raise TeacherError("The sampler made no evaluation on which an adaptor would act: use more steps.")
         return self._result(self._scales, len(starts))
+
+    def close(self) -> None:
+        """Give the user's network back as it was."""
+        self._teacher.close()
 
     def _refine(self, numbers: range, now: Evaluated, past: Sequence[Evaluated], runs: int) -> LearnedAdaptor:
         """Fit the map of this evaluation on these pictures, and on those of earlier runs; sample on with it."""

@@ -115,7 +115,7 @@ class Teacher:
         Raises TeacherError if no adaptor can be trained on such runs.
         """
         unrolling = _Unrolling(self, point, policy)
-        self._run(unrolling, point, latent, prompts, negative, seeds)
+        self._run(unrolling, point, latent, prompts, negative, seeds, sample)
         return unrolling.pairs(len(seeds))
 
     def follow(
@@ -128,7 +128,8 @@ class Teacher:
         policy: Policy,
     ) -> None:
         """Draw as `unroll` does, for a policy that sees for itself what it needs: no pairs pile up."""
-        self._run(_Unrolling(self, point, policy, keeps_pairs=False), point, latent, prompts, negative, seeds)
+        unrolling = _Unrolling(self, point, policy, keeps_pairs=False)
+        self._run(unrolling, point, latent, prompts, negative, seeds, host.sample)
 
     def _run(
         self,
@@ -138,6 +139,7 @@ class Teacher:
         prompts: Sequence[Conditioning],
         negative: Conditioning,
         seeds: list[int],
+        sample: Callable[..., Tensor],
     ) -> None:
         self._unrolling = unrolling
         try:

@@ -44,5 +44,6 @@ def editor(browser, server):
 @pytest.fixture
 def page(editor):
     """The editor with an empty workflow."""
+    editor.close_dialogs()
     editor.await_script("app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
     return editor

@@ -12,7 +12,7 @@ from selenium.webdriver.chrome.service import Service
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DRIVER = "chromedriver"
 WINDOW = (1600, 1000)
-SECONDS_TO_LOAD = 60
+SECONDS_TO_LOAD = 180
 
 # No sandbox, since CI runs as root; the rest keeps the browser from talking to anybody but our server.
 FLAGS = (

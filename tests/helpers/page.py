@@ -67,7 +67,7 @@ class Page:
     def open(self) -> None:
         """Load the editor anew, and wait until it can be used."""
         self.driver.get(self.server.url)
-        self.wait(READY, "the editor is there", seconds=90)
+        self.wait(READY, "the editor is there", seconds=180)
         self.script(RECORD)
 
     def script(self, code: str, *arguments: Any) -> Any:
@@ -79,7 +79,7 @@ class Page:
         wrapped = f"const finish = arguments[arguments.length - 1]; Promise.resolve({code}).then(finish)"
         return self.driver.execute_async_script(wrapped, *arguments)
 
-    def wait(self, condition: str | Callable[[], Any], what: str, *arguments: Any, seconds: float = 30.0) -> Any:
+    def wait(self, condition: str | Callable[[], Any], what: str, *arguments: Any, seconds: float = 60.0) -> Any:
         """Wait for JavaScript, or a function, to give something true, and return it."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -106,7 +106,8 @@ class Page:
     def queue(self) -> str:
         """Press Run, and wait until the prompt has begun; return its id."""
         self.script("window.recorded.length = 0")
-        self.button("Run").click()
+        # A message of the host's may lie over the button for some seconds.
+        self.script("arguments[0].click()", self.button("Run"))
         begun = "return window.recorded.find(([kind]) => kind === 'execution_start')?.[1].prompt_id"
         return self.wait(begun, "the prompt has begun")
 
@@ -118,9 +119,14 @@ class Page:
         """The visible button with this text or aria-label."""
         return self.wait(lambda: self._find_button(label), f"there is a button {label}")
 
+    def close_dialogs(self) -> None:
+        """Close what covers the editor, such as the host's list of missing nodes."""
+        self.script("document.querySelectorAll('.p-dialog-close-button').forEach((button) => button.click())")
+        self.wait("return !document.querySelector('.p-dialog-mask')", "no dialog covers the editor")
+
     def click_text(self, text: str) -> None:
         """Click on what shows exactly this text."""
-        xpath = f"//*[normalize-space(text())='{text}']"
+        xpath = f"//*[text()[normalize-space()='{text}']]"
 
         def visible() -> Any:
             return next((found for found in self.driver.find_elements(By.XPATH, xpath) if found.is_displayed()), None)
