@@ -7,7 +7,9 @@ evaluation: torch would compile anew again and again, then give up. So our wrapp
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -24,12 +26,13 @@ def pass_parts(settings: dict[str, Any] | None) -> PassParts:
         return EAGER
     key = repr(sorted(settings.items()))
     if key not in _compiled:
-        _compiled[key] = _compile(settings)
+        _compiled[key] = _graphs(settings)
     return _compiled[key]
 
 
-def _compile(settings: dict[str, Any]) -> PassParts:
-    run_and_catch = torch.compile(forward_and_catch, **settings)
+def _graphs(settings: dict[str, Any]) -> PassParts:
+    compiled = cast("Callable[..., Any]", partial(torch.compile, **settings))
+    run_and_catch = compiled(forward_and_catch)
 
     def forward_and_keep(*arguments: Any) -> tuple[Tensor, Captured | None]:
         output, captured = run_and_catch(*arguments)
@@ -37,8 +40,8 @@ def _compile(settings: dict[str, Any]) -> PassParts:
         return output, None if captured is None else captured.copied()
 
     return PassParts(
-        forward=torch.compile(UNetCall.run, **settings),
+        forward=compiled(UNetCall.run),
         forward_and_catch=forward_and_keep,
-        enter=torch.compile(enter, **settings),
-        leave=torch.compile(leave, **settings),
+        enter=compiled(enter),
+        leave=compiled(leave),
     )

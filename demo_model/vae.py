@@ -39,7 +39,7 @@ class PocketVAE(comfy.sd.VAE):
         # float32, for bfloat16 (its choice on a GPU) has fewer shades than a picture.
         pixel_space = PixelspaceConversionVAE().state_dict()
         super().__init__(sd=pixel_space, dtype=torch.float32)
-        self.first_stage_model = PixelSquares().eval().to(self.vae_dtype)
+        self.first_stage_model = PixelSquares().to(self.vae_dtype)
         self.patcher = ModelPatcher(
             self.first_stage_model, load_device=self.device, offload_device=management.vae_offload_device()
         )

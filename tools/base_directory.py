@@ -13,12 +13,16 @@ PACK = Path(__file__).resolve().parents[1]
 FOLDERS = ("custom_nodes", "models/checkpoints", "input", "output", "user")
 
 
-def prepare_base_directory(base: Path, pack: Path = PACK) -> Path:
-    """Make the folders that a host expects in `base`, with `pack` among its custom nodes; return `base`, absolute."""
+def prepare_base_directory(base: Path, pack: Path | None = PACK) -> Path:
+    """Make the folders that a host expects in `base`, with `pack` among its custom nodes; return `base`, absolute.
+
+    Without a `pack`, the custom nodes are what they are.
+    """
     base = base.resolve()
     for folder in FOLDERS:
         (base / folder).mkdir(parents=True, exist_ok=True)
-    link_folder(base / "custom_nodes" / PACK_NAME, pack.resolve())
+    if pack is not None:
+        link_folder(base / "custom_nodes" / PACK_NAME, pack.resolve())
     return base
 
 

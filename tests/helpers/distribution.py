@@ -8,12 +8,17 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 # They share one server.
-SERVED = ("tests/server/test_faults.py", "tests/server/test_workflows.py")
+SERVED = ("tests/server/test_example_workflows.py", "tests/server/test_faults.py", "tests/server/test_workflows.py")
+# Each of these folders has one server, too, and a browser or an installed package.
+FOLDERS = ("tests/browser/", "tests/packaging/")
 MATRIX_CELL = "tests/compatibility/test_matrix.py::test_cell["
 
 
 def unit_of(nodeid: str) -> str:
     """The name of what runs in one piece: a file, the tests of one server, or an axis of the compatibility matrix."""
+    for folder in FOLDERS:
+        if nodeid.startswith(folder):
+            return folder
     if nodeid.startswith(MATRIX_CELL):
         return MATRIX_CELL + nodeid.removeprefix(MATRIX_CELL).partition("/")[0]
     return SERVED[0] if nodeid.startswith(SERVED) else nodeid.partition("::")[0]

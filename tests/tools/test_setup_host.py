@@ -66,6 +66,17 @@ def test_an_interrupted_installation_is_redone(repository, calls, monkeypatch):
     assert len(calls) == 2
 
 
+def test_the_tools_for_the_package_stay_out_of_the_environment(repository, calls):
+    (repository / "requirements" / "packaging.txt").write_text("comfy-cli==1.0\n")
+    for _ in range(2):
+        setup_host.ensure_requirements(Path("python"), "packaging")
+    folder = repository / ".cache" / "packaging"
+    assert len(calls) == 1
+    assert calls[0][-4:] == ["--no-deps", "--upgrade", "--target", str(folder)]
+    assert (folder / "clockwork-packaging.stamp").is_file()
+    assert not list((repository / ".venv").iterdir())
+
+
 def test_the_environment_is_made_only_where_it_is_missing(repository, calls):
     setup_host.ensure_environment()
     assert calls[0][1:3] == ["-m", "venv"]
