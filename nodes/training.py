@@ -89,7 +89,7 @@ def _how() -> list[Any]:
             "architecture",
             options=list(TRAINABLE),
             default=TRAINABLE[0],
-            tooltip="trend: ours, sees what changed in the last two full passes, closest in pictures. resnet: the "
+            tooltip="trend: ours, sees what changed in the last two full passes. resnet: the "
             "paper's default. unet: ten times its size. unet-light: the smallest and fastest.",
         ),
         io.Combo.Input(

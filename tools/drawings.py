@@ -1,4 +1,4 @@
-"""Render the drawings in assets/*.svg: the registry's icon and banner, and two that help pages show.
+"""Render the drawings in assets/*.svg: the registry's icon and banner, and what help pages show.
 
 To run when one has changed: .venv/bin/python tools/drawings.py
 """
@@ -10,7 +10,8 @@ from host_command import ROOT
 
 ASSETS = ROOT / "assets"
 HELP = ROOT / "web" / "docs" / "images"
-PLACES = {"icon": ASSETS, "banner": ASSETS, "cut": HELP, "schedules": HELP}
+ON_HELP_PAGES = ("cut", "schedules", "ClockworkFitAdaptor", "ClockworkTrainAdaptor")
+PLACES = {"icon": ASSETS, "banner": ASSETS, **dict.fromkeys(ON_HELP_PAGES, HELP)}
 FONT = "DejaVu Sans"
 
 
