@@ -1,5 +1,8 @@
 """The networks: the paper's sizes, sizes that do not divide, dtypes; and whole runs on each family of UNets."""
 
+import math
+from dataclasses import replace
+
 import comfy.model_management
 import comfy.samplers
 import pytest
@@ -8,6 +11,8 @@ import toys
 from clockwork import kinds, last_report, with_clockwork
 
 from clockwork_pack.adaptors import ARCHITECTURES, Description, Identity, TrainedFor, describe, untrained
+from clockwork_pack.adaptors.inputs import Features
+from clockwork_pack.adaptors.layers import size_of_change, size_terms, solved_size, sums_of_sizes
 from clockwork_pack.adaptors.learned import flops_of
 from clockwork_pack.adaptors.resnet import ResNetConfig
 from clockwork_pack.adaptors.unet import UNetConfig
@@ -37,7 +42,7 @@ def features(description, size=(8, 8), batch=2, dtype=torch.float32):
     def noise(*shape):
         return torch.randn(shape, generator=generator).to(dtype)
 
-    past = [Past((0.5,) * batch, noise(batch, seam.r_out, *size))]
+    past = [Past((0.5,) * batch, noise(batch, seam.r_out, *size), noise(batch, seam.r_in, *size))]
     present = Present(noise(batch, seam.r_in, *size), noise(batch, seam.embedding), noise(batch, 7, seam.context), 1.0)
     return past, present
 
@@ -91,7 +96,7 @@ class TestNetworks:
         output = adaptor.predict(past, present)
         assert output.shape == past[0].r_out.shape
         changed = {
-            "r_out": adaptor.predict([Past(past[0].log_snr, past[0].r_out * 1.1)], present) - 0.1 * past[0].r_out,
+            "r_out": adaptor.predict([replace(past[0], r_out=past[0].r_out * 1.1)], present) - 0.1 * past[0].r_out,
             **{
                 part: adaptor.predict(past, Present(**{**vars(present), part: 1.5 * getattr(present, part)}))
                 for part in ("r_in", "emb", "context")
@@ -106,7 +111,7 @@ class TestNetworks:
         together = adaptor.predict(past, present)
         one = slice(1, 2)
         alone = adaptor.predict(
-            [Past(past[0].log_snr[one], past[0].r_out[one])],
+            [Past(past[0].log_snr[one], past[0].r_out[one], past[0].r_in[one])],
             Present(present.r_in[one], present.emb[one], present.context[one], present.log_snr),
         )
         assert torch.allclose(together[one], alone, atol=1e-5)
@@ -151,7 +156,7 @@ class TestSettings:
             (lambda: ResNetConfig(width=64, stride=3), "stride is 3, but must be 1 or 2"),
             (
                 lambda: describe("transformer", TOY),
-                "architecture is 'transformer', but must be one of resnet, unet, un",
+                "architecture is 'transformer', but must be one of resnet, trend, un",
             ),
         ],
     )
@@ -295,3 +300,26 @@ class TestRuns:
         own = adaptor.flops(costs.r_out)
         assert own > 0
         assert report.flops()[0] == 3 * costs.full.total + 3 * (costs.adaptor.total + own)
+
+
+def test_changes_come_in_their_typical_size():
+    """exp(c0 + c1 lambda + c2 lambda² + c3 log gap), by hand: exp(0.1 + 0.2 * 2 + 0.3 * 4) * 0.5 ** 0.4."""
+    size = size_of_change(torch.tensor([0.1, 0.2, 0.3, 0.4]), torch.tensor([2.0]), torch.tensor([0.5]))
+    torch.testing.assert_close(size, torch.tensor([math.exp(1.7) * 0.5**0.4]))
+
+
+def test_the_typical_size_is_found_again():
+    log_snr, gap = torch.linspace(-3.0, 3.0, 50), torch.linspace(0.2, 1.0, 50)
+    truth = torch.tensor([0.5, -1.0, -0.2, 0.7])
+    sizes = size_of_change(truth, log_snr, gap)
+    found = solved_size(sums_of_sizes(size_terms(log_snr, gap), sizes)).float()
+    torch.testing.assert_close(size_of_change(found, log_snr, gap), sizes, rtol=0.1, atol=0.0)
+
+
+def test_older_passes_are_seen_as_what_has_changed_since():
+    config = ResNetConfig(width=32, past=2, past_r_in=True)
+    one = torch.ones(1, 1, 1, 1)
+    past = [Past((0.5,), 10 * one, 3 * one), Past((0.25,), 7 * one, 2 * one)]
+    seen = Features.of(past, Present(5 * one, torch.zeros(1, 4), None, 1.0), depth=2)
+    assert seen.for_network(config, torch.tensor(1.0), torch.tensor(1.0)).flatten().tolist() == [5, 2, 3, 10, 3]
+    assert seen.gaps.tolist() == [[0.5, 0.75]]
