@@ -40,7 +40,7 @@ class ClockworkApply(io.ComfyNode):
                     options=list(CUT_CHOICES),
                     default=CUT_CHOICES[0],
                     tooltip="What always runs: stage 1 = the top resolution level (fastest), stage 2 = the upper two "
-                    "levels (slower, seldom better), custom = kept_blocks.",
+                    "levels (slower, closer with few steps of SDXL), custom = kept_blocks.",
                 ),
                 io.Int.Input(
                     "kept_blocks",
