@@ -10,7 +10,7 @@ from host_command import ROOT
 
 ASSETS = ROOT / "assets"
 HELP = ROOT / "web" / "docs" / "images"
-ON_HELP_PAGES = ("cut", "schedules", "ClockworkFitAdaptor", "ClockworkTrainAdaptor")
+ON_HELP_PAGES = ("cut", "schedules", "fitting", "training")
 PLACES = {"icon": ASSETS, "banner": ASSETS, **dict.fromkeys(ON_HELP_PAGES, HELP)}
 FONT = "DejaVu Sans"
 
