@@ -28,7 +28,7 @@ def lpips_distance() -> PerceptualDistance:
     """LPIPS on AlexNet, version 0.1; only where nothing is missing for it."""
     import lpips  # type: ignore[import-not-found]
 
-    network = lpips.LPIPS(net="alex", verbose=False).eval().requires_grad_(False)
+    network = lpips.LPIPS(net="alex", verbose=False).train(False).requires_grad_(False)
 
     def distance(pictures: Tensor, references: Tensor) -> Tensor:
         return network(pictures, references, normalize=True).flatten()

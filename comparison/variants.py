@@ -38,7 +38,7 @@ FORMS = (
 )
 GRAMMAR = f"Valid lines: {'; '.join(FORMS)} (ADAPTOR: {', '.join(ADAPTORS)})."
 
-_LINE = re.compile(
+_LINE = (
     r"(?:steps (?P<steps>[0-9]{1,9})(?: |$))?"
     r"(?:(?:clock (?P<clock>[0-9]{1,9})|(?P<schedule>schedule))"
     rf"(?: (?P<adaptor>{'|'.join(ADAPTORS)}))?|(?P<short>{CONNECTED_ADAPTOR}))?"
@@ -117,7 +117,7 @@ def parse_variants(text: str, steps: int) -> list[Variant]:
 def _parse(words: str, number: int, steps: int) -> Variant:
     if words == "as connected":
         return Variant(Source.MODEL, line=number)
-    found = _LINE.fullmatch(words)
+    found = re.fullmatch(_LINE, words)
     if found is None:
         raise ValueError(f"variants, line {number}: {shown(words)} is no variant. {GRAMMAR}")
     clock = DEFAULT_CLOCK if found["short"] else int(found["clock"] or 1)

@@ -57,6 +57,12 @@ def repository(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def tracked_files(repository):
+    """The names of all files that git knows in that clone."""
+    return {name for name in git(repository, "ls-files", "-z").split("\0") if name}
+
+
+@pytest.fixture(scope="session")
 def archive(repository, tool):
     """The zip that the registry would get."""
     done = tool(repository, "comfy_cli", "--skip-prompt", "node", "pack")

@@ -50,11 +50,10 @@ class TestDescription:
 
 
 class TestArchive:
-    def test_it_lacks_what_only_developers_need_and_nothing_else(self, archive, repository):
+    def test_it_lacks_what_only_developers_need_and_nothing_else(self, archive, tracked_files):
         with zipfile.ZipFile(archive) as file:
-            packed = {name.partition("/")[0] for name in file.namelist()}
-        made_here = {".git", archive.name}
-        assert packed == {path.name for path in repository.iterdir()} - NOT_NEEDED - made_here
+            packed = set(file.namelist())
+        assert packed == {name for name in tracked_files if name.partition("/")[0] not in NOT_NEEDED}
 
     def test_it_is_small(self, archive):
         # The demo model is 11.9 MB and does not compress well; the registry names no limit.

@@ -20,9 +20,11 @@ def explanation(finding, source):
     if finding["category"] == "code_obfuscation_high_entropy":
         texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
         here = [node.value for node in texts if node.lineno == finding["line"] and len(node.value) >= 40]
-        return "prose" if here and all(is_prose(text) for text in here) else None
+        return "prose, or a pattern with named groups" if here and all(map(is_readable, here)) else None
     if finding["category"] == "dynamic_attribute_access":
         return "a name out of our own code"
+    if finding["category"] == "unsafe_deserialization" and "pickle" not in called_modules(tree):
+        return "only the names of pickle's errors are used"
     pattern = re.search(r"pattern `(\w+)\(`", finding["title"])
     if pattern and pattern[1] not in called_names(tree):
         return "another function whose name ends with these letters"
@@ -32,6 +34,18 @@ def explanation(finding, source):
 def called_names(tree):
     """The plain names that are called anywhere in a file."""
     return {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+
+
+def called_modules(tree):
+    """The names before the dot of calls such as `pickle.loads(...)`."""
+    calls = [
+        node.func for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    return {function.value.id for function in calls if isinstance(function.value, ast.Name)}
+
+
+def is_readable(text):
+    return is_prose(text) or "(?P<" in text
 
 
 def is_prose(text):
@@ -59,6 +73,7 @@ def test_nodesafe_finds_nothing(install, tool):
         ("code_execution", "code_execution: pattern `exec(` matched", "exec('1')"),
         ("obfuscation_chains", "obfuscation_chains: pattern `ord(` matched", "self.record(1); ord('a')"),
         ("code_obfuscation_high_entropy", "high-entropy literal", f"x = '{'aZ3k+9Qx/7Lm' * 8}'"),
+        ("unsafe_deserialization", "Import of pickle", "import pickle; pickle.loads(x)"),
         ("network", "network: pattern `requests.post` matched", "requests.post(x)"),
     ],
 )
