@@ -74,9 +74,9 @@ def test_under_other_options_in_a_path_with_spaces_and_by_another_name(tmp_path,
     monkeypatch.setattr(base_directory, "PACK_NAME", name)
     with ComfyServer(tmp_path / "a path with spaces", ["--disable-metadata", "--multi-user"]) as server:
         assert "ClockworkApply" in server.object_info()
-        script = f"/extensions/{name}/clockwork.js"
+        script = f"/extensions/{urllib.parse.quote(name)}/clockwork.js"
         assert script in server._json("/extensions")
-        assert b"registerExtension" in server._read(urllib.parse.quote(script))
+        assert b"registerExtension" in server._read(script)
         entry = run(server, graphs.ksampler(graphs.base({}), steps=2))
         text, picture = shown(server, entry)
         assert "2 evaluations, 1 full + 1" in text
