@@ -2,7 +2,6 @@
 
 import io
 import urllib.error
-import urllib.parse
 
 import base_directory
 import graphs
