@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import folder_paths
@@ -11,6 +10,7 @@ from comfy_api.latest import io
 from ..adaptors import BUILT_IN, LearnedAdaptor
 from ..adaptors.files import SUFFIX, load_adaptor, save_adaptor
 from ..clockwork_core.checks import require_text, shown
+from .contained import path_inside
 from .types import CATEGORY, Adaptor
 
 FOLDER = "clockwork"
@@ -112,9 +112,7 @@ def next_path(filename_prefix: str) -> Path:
             f"filename_prefix is {shown(filename_prefix)}, but must be a name of at most {LONGEST_PREFIX} characters."
         )
     root = Path(folder_paths.get_folder_paths(FOLDER)[0]).absolute()
-    # Without resolving links: a user may well keep this folder elsewhere.
-    target = Path(os.path.normpath(root / filename_prefix))
-    if target == root or not target.is_relative_to(root):
+    if path_inside(root, filename_prefix) in (None, root):
         raise ValueError(f"filename_prefix is {filename_prefix!r}, but must be a name inside {root}.")
     folder, name, counter, *_ = folder_paths.get_save_image_path(filename_prefix, str(root))
     return Path(folder) / f"{name}_{counter:05}_{SUFFIX}"

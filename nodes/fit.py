@@ -5,13 +5,13 @@ from __future__ import annotations
 import comfy.utils
 from comfy_api.latest import io
 
-from ..adaptors.training.fit import FEWEST_PICTURES, LARGEST_SEED, MOST_PICTURES, FitPlan, fit
+from ..adaptors.training.fit import FEWEST_PICTURES, MOST_PICTURES, FitPlan, fit
 from ..adaptors.training.point import OperatingPoint
+from ..adaptors.training.settings import LARGEST_SEED
 from ..clockwork_core.cut import choose_kept_blocks, geometry_of
-from ..clockwork_core.runtime import reports_of
 from . import teacher_inputs
 from .prompts import fingerprint_of, read_negative, read_prompts
-from .teacher_inputs import MOST_GIGABYTES, UNPATCHED, empty_latent, memory_bytes
+from .teacher_inputs import MOST_GIGABYTES, empty_latent, memory_bytes, text_of
 from .types import CATEGORY, Adaptor
 
 
@@ -48,7 +48,7 @@ class ClockworkFitAdaptor(io.ComfyNode):
         bar = comfy.utils.ProgressBar(1, getattr(cls.hidden, "unique_id", None))
         plan = FitPlan(model, encoded, without, size, point, kept_blocks, pictures, seed, memory)
         fitted = fit(plan, bar.update_absolute)
-        text = "\n".join([*fitted.lines(), *([UNPATCHED] if reports_of(model) is not None else [])])
+        text = text_of(fitted.lines(), model)
         return io.NodeOutput(fitted.adaptor, text, ui={"text": [text]})
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
+
+from ..comparison.canvas import to_tensor
 
 WIDTH, HEIGHT = 800, 480
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 40, 40
@@ -31,7 +31,7 @@ def loss_plot(losses: Sequence[float], checks: Sequence[tuple[int, float]]) -> T
     _draw_line(draw, marks, HELD_OUT, 3)
     for x, y in marks:
         draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=HELD_OUT)
-    return torch.from_numpy(np.asarray(image, dtype=np.float32) / 255.0)[None]
+    return to_tensor(image)
 
 
 class _Axes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import folder_paths
 
 from ..adaptors.training.prompts import Conditioning
 from ..clockwork_core.checks import require_text, shown
+from .contained import path_inside
 
 SUFFIX = ".txt"
 
@@ -50,8 +50,8 @@ def prompts_path(prompts_file: str) -> Path:
     Raises ValueError if the name leads out of it or is no .txt, FileNotFoundError if there is none.
     """
     root = Path(folder_paths.get_input_directory()).absolute()
-    path = Path(os.path.normpath(root / prompts_file))
-    if "\0" in prompts_file or not path.is_relative_to(root) or path.suffix.lower() != SUFFIX:
+    path = path_inside(root, prompts_file)
+    if path is None or path.suffix.lower() != SUFFIX:
         raise ValueError(f"prompts_file is {shown(prompts_file)}, but must be the name of a {SUFFIX} file in {root}.")
     if not path.is_file():
         raise FileNotFoundError(f"prompts_file is {shown(prompts_file)}, but there is no such file in {root}.")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import torch
 from comfy_api.latest import io, ui
-from PIL import Image
 
 from ..clockwork_core.checks import shown
 from ..clockwork_core.runtime import reports_of
+from ..comparison.canvas import to_tensor
 from ..display.timeline import draw_message, draw_timeline
 from .types import CATEGORY
 
@@ -48,19 +47,14 @@ class ClockworkReport(io.ComfyNode):
         report = None if reports is None else reports.find(samples_of(latent))
         if report is None:
             text, data = NO_CLOCKWORK if reports is None else NO_DATA, None
-            picture = image_of(draw_message(text))
+            picture = to_tensor(draw_message(text))
         else:
             text, data = report.text(), report.to_dict()
-            picture = image_of(draw_timeline(data))
+            picture = to_tensor(draw_timeline(data))
         preview = ui.PreviewImage(picture, cls=cls).as_dict()
         return io.NodeOutput(
             latent, text, picture, ui={**preview, "text": [text], "clockwork_report": [json.dumps(data)]}
         )
-
-
-def image_of(picture: Image.Image) -> torch.Tensor:
-    """An RGB picture as an IMAGE (1, H, W, 3) in 0 .. 1."""
-    return torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255.0)[None]
 
 
 def samples_of(latent: object) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import comfy.samplers
@@ -11,6 +12,8 @@ from comfy_api.latest import io
 from ..adaptors.training.point import MOST_CFG, MOST_STEPS
 from ..clockwork_core.checks import require_number, shown
 from ..clockwork_core.cut import CUT_CHOICES
+from ..clockwork_core.host import ModelPatcher
+from ..clockwork_core.runtime import reports_of
 from ..clockwork_core.schedule import MAX_CLOCK
 from .report import samples_of
 
@@ -83,6 +86,11 @@ def prompts() -> list[Any]:
             tooltip="A .txt file in ComfyUI's input folder with more prompts, one a line.",
         ),
     ]
+
+
+def text_of(lines: Sequence[str], model: ModelPatcher) -> str:
+    """What came out, for the node that ran `model` as the teacher; says so if it carried a Clockwork."""
+    return "\n".join([*lines, *([UNPATCHED] if reports_of(model) is not None else [])])
 
 
 def empty_latent(latent: object) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,17 +15,17 @@ from ..adaptors import TRAINABLE
 from ..adaptors.training.losses import DEFAULT_LOSS, LOSSES
 from ..adaptors.training.plan import TrainingPlan, describe_for
 from ..adaptors.training.point import MOST_STEPS, OperatingPoint, points_between
-from ..adaptors.training.session import Progress, Trained, train
+from ..adaptors.training.session import Progress, train
 from ..adaptors.training.settings import LARGEST_SEED, TrainingSettings
 from ..clockwork_core.checks import require_text, shown
 from ..clockwork_core.cut import choose_kept_blocks, geometry_of
-from ..clockwork_core.runtime import reports_of
 from ..clockwork_core.schedule import MAX_CLOCK
 from . import teacher_inputs
 from .adaptor_files import FOLDER
+from .contained import path_inside
 from .loss_plot import loss_plot
 from .prompts import fingerprint_of, read_negative, read_prompts
-from .teacher_inputs import UNPATCHED, empty_latent, memory_bytes
+from .teacher_inputs import MOST_GIGABYTES, empty_latent, memory_bytes, text_of
 from .types import CATEGORY, Adaptor
 
 LossMap = io.Custom("LOSS_MAP")
@@ -77,7 +76,7 @@ class ClockworkTrainAdaptor(io.ComfyNode):
         encoded, without = read_prompts(clip, prompts, prompts_file, positive), read_negative(clip, negative)
         plan = TrainingPlan(model, description, encoded, without, size, points, settings, memory, path)
         trained = train(plan, reporter(iterations, getattr(cls.hidden, "unique_id", None)))
-        text = summary(trained, loss, was_patched=reports_of(model) is not None)
+        text = text_of(trained.lines(loss), model)
         checks = [(checked.iteration, checked.errors[loss]) for checked in trained.checks]
         plot = loss_plot(trained.losses, checks)
         return io.NodeOutput(trained.adaptor, plot, {"loss": trained.losses}, text, ui={"text": [text]})
@@ -135,7 +134,7 @@ def _how() -> list[Any]:
             "memory_limit",
             default=4.0,
             min=0.0,
-            max=1024.0,
+            max=MOST_GIGABYTES,
             step=0.5,
             tooltip="Main memory, in GB, for what the pictures leave; what is more goes to the disk, in ComfyUI's "
             "temp folder. SDXL at 1024 × 1024 leaves some 10 MB for each evaluation without a full pass.",
@@ -178,8 +177,8 @@ def checkpoint_path(name: str) -> Path | None:
     if not name.strip():
         return None
     root = Path(folder_paths.get_folder_paths(FOLDER)[0]).absolute() / CHECKPOINTS
-    path = Path(os.path.normpath(root / f"{name.strip()}.pt"))
-    if len(name) > LONGEST_NAME or "\0" in name or not path.is_relative_to(root):
+    path = path_inside(root, f"{name.strip()}.pt")
+    if len(name) > LONGEST_NAME or path is None:
         raise ValueError(
             f"checkpoint is {shown(name)}, but must be a name inside {root} of at most {LONGEST_NAME} characters."
         )
@@ -204,8 +203,3 @@ def tell(text: str, node_id: str) -> None:
     server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
     if server is not None:
         server.send_progress_text(text, node_id)
-
-
-def summary(trained: Trained, loss: str, was_patched: bool) -> str:
-    """What came out, in lines."""
-    return "\n".join([*trained.lines(loss), *([UNPATCHED] if was_patched else [])])

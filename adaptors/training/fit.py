@@ -35,13 +35,13 @@ from .maps import Map, Quality
 from .pairs import Batch
 from .point import OperatingPoint, trained_for
 from .prompts import Conditioning
+from .settings import LARGEST_SEED
 from .teacher import WHOLE_RUN, Evaluated, Teacher, TeacherError, pair_of
 
 # Every fourth picture is held out.
 HELD_OUT_EVERY = 4
 FEWEST_PICTURES = HELD_OUT_EVERY
 MOST_PICTURES = 1024
-LARGEST_SEED = 2**32 - 1
 # Evaluations at one lambda, such as the two that Heun's method makes at one sigma, share a map.
 LAMBDA_DIGITS = 4
 # How many pictures go through the high-res part at once.
