@@ -24,7 +24,8 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=8, help="the student's Euler steps")
     parser.add_argument("--trajectories", type=int, default=320)
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop this call after so long")
-    parser.add_argument("--total-updates", type=int, default=500)
+    parser.add_argument("--updates", type=float, default=math.inf, help="stop this call after so many updates")
+    parser.add_argument("--total-updates", type=int, default=500, help="length of the whole run")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--device", default="auto")
     return parser.parse_args(arguments)
@@ -51,5 +52,6 @@ def main(arguments: list[str]) -> int:
     except (OSError, RuntimeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    train(trainer, options.checkpoint, Budget(minutes=options.minutes), save_seconds=180.0, report=report)
+    budget = Budget(options.updates, options.minutes)
+    train(trainer, options.checkpoint, budget, save_seconds=180.0, report=report)
     return 0
