@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -27,9 +27,9 @@ class NoisedImages(PairSource):
 
     images: Tensor
 
-    def __post_init__(self) -> None:
-        if len(self.images) != len(self.prompts):
-            raise ValueError(f"There are {len(self.images)} images, but {len(self.prompts)} prompts: one is for each.")
+    def of_prompts(self, indices: Sequence[int], seed: int) -> NoisedImages:
+        prompts = [self.prompts[index] for index in indices]
+        return replace(self, prompts=prompts, images=self.images[list(indices)], seed=seed)
 
     def _unrolled(self, point: OperatingPoint, numbers: Sequence[int], policy: Policy) -> list[list[Pair]]:
         images = torch.cat([self.images[index : index + 1] for index in map(self._prompt_index, numbers)])

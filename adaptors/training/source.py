@@ -37,6 +37,10 @@ class PairSource:
     seed: int
     device: torch.device
 
+    def of_prompts(self, indices: Sequence[int], seed: int) -> PairSource:
+        """The same of some of the prompts only, with noise of another seed."""
+        return replace(self, prompts=[self.prompts[index] for index in indices], seed=seed)
+
     def draw(self, numbers: Sequence[int], policy: Policy = follow_teacher) -> dict[int, list[Pair]]:
         """The pairs of these trajectories; those of one point and one prompt length are drawn together."""
         groups: dict[tuple, list[int]] = {}

@@ -1,16 +1,20 @@
 """Regular distillation: the teacher at noised images."""
 
+from dataclasses import replace
+
 import comfy.samplers
 import pytest
 import torch
 import toys
-from training import KEPT, NEGATIVE, SETTINGS, encoded, latent, source_of
+from training import KEPT, SETTINGS, encoded, latent, plan_for, source_of
 
 from clockwork_pack.adaptors import untrained
 from clockwork_pack.adaptors.training.distil import Distillation
 from clockwork_pack.adaptors.training.noised import NoisedImages
 from clockwork_pack.adaptors.training.plan import describe_for
 from clockwork_pack.adaptors.training.point import OperatingPoint
+from clockwork_pack.adaptors.training.session import train
+from clockwork_pack.adaptors.training.source import HELD_OUT_SEED
 
 POINT = OperatingPoint(4, "dpmpp_2m", "karras", 3.0, 2)
 
@@ -45,6 +49,32 @@ def test_both_evaluations_look_at_the_image_under_the_same_noise():
     training.close()
 
 
+def test_a_plan_with_images_learns_from_them_and_checks_on_those_of_held_out_prompts(monkeypatch):
+    model = toys.model_of(toys.TINIEST)
+    images = torch.randn(8, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    plan = replace(plan_for(model, [POINT], iterations=2), prompts=encoded(8), images=images)
+    seen = []
+    unrolled = NoisedImages._unrolled
+
+    def watched(self, point, numbers, policy):
+        seen.append((self.seed, len(self.images)))
+        return unrolled(self, point, numbers, policy)
+
+    monkeypatch.setattr(NoisedImages, "_unrolled", watched)
+    trained = train(plan)
+    assert len(trained.losses) == 2
+    assert set(seen) == {(0, 7), (HELD_OUT_SEED, 1)}
+
+
+def test_some_prompts_keep_their_images():
+    source = noised(toys.model_of(toys.TINIEST), torch.arange(3.0).view(3, 1, 1, 1).expand(3, 4, 8, 8))
+    some = source.of_prompts([0, 2], seed=5)
+    assert some.images[:, 0, 0, 0].tolist() == [0.0, 2.0]
+    assert some.prompts == [source.prompts[0], source.prompts[2]]
+    assert some.seed == 5
+
+
 def test_each_prompt_needs_its_image():
-    with pytest.raises(ValueError, match="There are 1 images, but 2 prompts"):
-        NoisedImages(None, None, [POINT], encoded(2), NEGATIVE, latent(), 0, None, images=torch.zeros(1, 4, 8, 8))
+    plan = plan_for(toys.model_of(toys.TINIEST))
+    with pytest.raises(ValueError, match="There are 1 images, but 3 prompts"):
+        replace(plan, images=torch.zeros(1, 4, 8, 8))
