@@ -25,8 +25,7 @@ class AffineConfig(NetworkConfig):
         super().__post_init__()
         if self.prompt or self.gaps:
             raise ValueError("prompt and gaps must be false: a linear map of the features sees neither.")
-        if not 1 <= self.solutions <= MOST_SOLUTIONS:
-            raise ValueError(f"solutions is {self.solutions}, but must lie between 1 and {MOST_SOLUTIONS}.")
+        require_solutions(self.solutions)
 
     @classmethod
     def scaled_to(cls, seam: Seam) -> AffineConfig:  # noqa: ARG003
@@ -38,6 +37,12 @@ class AffineConfig(NetworkConfig):
         return cls(past=2, past_r_in=True, solutions=solutions)
 
 
+def require_solutions(solutions: int) -> None:
+    """Raise ValueError unless there can be this many maps."""
+    if not 1 <= solutions <= MOST_SOLUTIONS:
+        raise ValueError(f"solutions is {solutions}, but must lie between 1 and {MOST_SOLUTIONS}.")
+
+
 class Affine(AdaptorNetwork):
     """The change of r_out as weight @ features + bias at each place of the picture, by the solution nearest in lambda.
 
@@ -47,13 +52,16 @@ class Affine(AdaptorNetwork):
 
     multiple_of = 1
     log_snr: Tensor
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, config: AffineConfig, seam: Seam, **where: Any) -> None:
         super().__init__(**where)
         shape = (config.solutions, seam.r_out)
         self.register_buffer("log_snr", torch.zeros(config.solutions, **where))
-        self.weight = nn.Parameter(torch.empty(*shape, config.channels(seam), **where))
-        self.bias = nn.Parameter(torch.empty(*shape, **where))
+        # Buffers, for they are solved for, not trained.
+        self.register_buffer("weight", torch.empty(*shape, config.channels(seam), **where))
+        self.register_buffer("bias", torch.empty(*shape, **where))
 
     def forward(self, features: Tensor, given: Features) -> Tensor:
         distance = (given.log_snr[:, None] - self.log_snr.to(given.log_snr)).abs()  # (B, solutions)

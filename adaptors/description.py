@@ -12,6 +12,7 @@ from ..clockwork_core.cut import Seam
 from ..clockwork_core.schedule import EveryN
 from .affine import Affine, AffineConfig
 from .layers import AdaptorNetwork
+from .refined import Refined, RefinedConfig
 from .resnet import ResNet, ResNetConfig
 from .unet import UNet, UNetConfig
 
@@ -31,11 +32,13 @@ ARCHITECTURES: dict[str, Architecture] = {
     "unet": Architecture(UNetConfig, UNet, UNetConfig.scaled_to),
     "unet-light": Architecture(UNetConfig, UNet, UNetConfig.light),
     "affine": Architecture(AffineConfig, Affine, AffineConfig.scaled_to),
+    "refined": Architecture(RefinedConfig, Refined, RefinedConfig.scaled_to),
 }
 
-
 # Those that are trained by gradient, the one to begin with first; "affine" is fitted.
-TRAINABLE = ("trend", "resnet", "unet", "unet-light")
+TRAINABLE = ("refined", "trend", "resnet", "unet", "unet-light")
+# Their maps are fitted to the evaluations of one run.
+FOR_ONE_KIND_OF_RUN = ("refined",)
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,12 @@ class AdaptorNetwork(nn.Module):
         """Until it is trained, the change is zero."""
         raise NotImplementedError
 
+    def set_scales(self, r_in_scale: Tensor, r_out_scale: Tensor, change_size: Tensor) -> None:
+        """Take on what was measured before the training, (), () and (4,)."""
+        self.r_in_scale.copy_(r_in_scale)
+        self.r_out_scale.copy_(r_out_scale)
+        self.change_size.copy_(change_size)
+
 
 def size_terms(log_snr: Tensor, gap: Tensor) -> Tensor:
     """What the logarithm of the size of a change is a sum of (B, 4): 1, lambda, its square, and the log of the gap."""

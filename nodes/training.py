@@ -75,7 +75,8 @@ class ClockworkTrainAdaptor(io.ComfyNode):
         size, memory, path = empty_latent(latent), memory_bytes(memory_limit), checkpoint_path(checkpoint)
         encoded, without = read_prompts(clip, prompts, prompts_file, positive), read_negative(clip, negative)
         plan = TrainingPlan(model, description, encoded, without, size, points, settings, memory, path)
-        trained = train(plan, reporter(iterations, getattr(cls.hidden, "unique_id", None)))
+        node_id = getattr(cls.hidden, "unique_id", None)
+        trained = train(plan, reporter(iterations, node_id), say=lambda line: tell(line, node_id))
         text = text_of(trained.lines(loss), model)
         checks = [(checked.iteration, checked.errors[loss]) for checked in trained.checks]
         plot = loss_plot(trained.losses, checks)
@@ -88,8 +89,9 @@ def _how() -> list[Any]:
             "architecture",
             options=list(TRAINABLE),
             default=TRAINABLE[0],
-            tooltip="trend: ours, sees what changed in the last two full passes. resnet: the "
-            "paper's default. unet: ten times its size. unet-light: the smallest and fastest.",
+            tooltip="refined: fits maps first, as Fit Clockwork Adaptor does, and trains a small network on top. "
+            "trend: a larger network alone; for ranges of steps. resnet: the paper's default. unet: ten times its "
+            "size. unet-light: the smallest and fastest.",
         ),
         io.Combo.Input(
             "loss",
@@ -191,15 +193,15 @@ def reporter(iterations: int, node_id: str | None) -> Callable[[Progress], None]
 
     def report(progress: Progress) -> None:
         bar.update_absolute(progress.iteration)
-        if node_id is not None and progress.iteration % TEXT_EVERY == 0:
+        if progress.iteration % TEXT_EVERY == 0:
             tell(progress.text(), node_id)
 
     return report
 
 
-def tell(text: str, node_id: str) -> None:
-    """Write on the node, where a server runs."""
+def tell(text: str, node_id: str | None) -> None:
+    """Write on the node, where there is one and a server runs."""
     # Not imported: a process without a server is none, and importing its module would begin to make it one.
     server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
-    if server is not None:
+    if server is not None and node_id is not None:
         server.send_progress_text(text, node_id)

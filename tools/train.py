@@ -63,7 +63,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     run.add_argument("--cut", default="stage 1", help="as in the Clockwork node (default: %(default)s)")
     run.add_argument("--kept-blocks", type=int, default=3, help="with --cut custom (default: %(default)s)")
     how = parser.add_argument_group("the training")
-    how.add_argument("--architecture", default="trend", help="trend, resnet, unet or unet-light; default: %(default)s")
+    how.add_argument("--architecture", default="refined", help="default: %(default)s")
     how.add_argument("--loss", default="guided output", help="default: %(default)s")
     how.add_argument("--iterations", type=int, default=2000, help="updates (default: %(default)s)")
     how.add_argument("--batch", type=int, default=16, help="default: %(default)s")
@@ -170,7 +170,7 @@ def run(options: argparse.Namespace, pack: ModuleType) -> int:
     with share_of_torchrun() as share:
         if share.count > 1:
             say(f"process {share.rank + 1} of {share.count} has the id {os.getpid()}")
-        trained = train(plan, reporter(options.iterations), share)
+        trained = train(plan, reporter(options.iterations), share, say)
         if share.writes:
             options.output.parent.mkdir(parents=True, exist_ok=True)
             save_adaptor(trained.adaptor, options.output)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-FORMAT = "clockwork training 1"
+FORMAT = "clockwork training 2"
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -94,7 +94,7 @@ class Distillation:
             end = min(self.settings.trajectories, self._drawn + self.settings.teacher_batch)
             own = [number for number in range(self._drawn, end) if self._share.owns(number)]
             drawn = self._source.draw(own, self._policy(self._drawn))
-            if self._drawn == 0:
+            if self._drawn == 0 and self.iteration == 0:
                 self._measure_scales([pair for pairs in drawn.values() for pair in pairs])
             for number, pairs in drawn.items():
                 self._buffer.add(number, pairs if needs_r_out(self.settings.loss) else list(map(without_r_out, pairs)))
@@ -138,6 +138,7 @@ class Distillation:
         return {
             "settings": asdict(self.settings),
             "iteration": self.iteration,
+            "typical": self._typical,
             "students": self._students,
             "network": self.adaptor.network.state_dict(),
             "average": self.average.state_dict(),
@@ -159,6 +160,7 @@ class Distillation:
         self.average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.iteration = state["iteration"]
+        self._typical = state["typical"]
         self._students = state["students"]
 
     def close(self) -> None:
@@ -260,7 +262,7 @@ class Distillation:
 
     @torch.no_grad()
     def _measure_scales(self, own: list[Pair]) -> None:
-        """From the first trajectories: how large features and changes are, and how far the identity is off."""
+        """From the first trajectories: how large features and what there is to learn are; the identity's error."""
         index = list(LOSSES).index(self.settings.loss)
         sums = torch.zeros(3, dtype=torch.float64)  # squares of r_in, of r_out; the identity's errors
         counts = torch.zeros(3, dtype=torch.float64)
@@ -272,16 +274,14 @@ class Distillation:
             assert batch.r_out is not None, "it is only dropped afterwards"
             sums += torch.stack([r_in.square().sum(), r_out.square().sum(), errors.sum()]).cpu()
             counts += torch.tensor([r_in.numel(), r_out.numel(), errors.numel()])
-            change = batch.r_out - r_out if self.adaptor.description.config.past else batch.r_out
+            change = batch.r_out - self.adaptor.r_out(features)
             terms = size_terms(features.log_snr, features.gaps[:, 0])
             changes += sums_of_sizes(terms, change.square().flatten(1).mean(1).sqrt()).cpu()
         means = self._share.total_of(sums) / self._share.total_of(counts)
         change_size = solved_size(self._share.total_of(changes))
         self._typical = float(means[2])
         for network in (self.adaptor.network, self.average):
-            network.r_in_scale.copy_(means[0] ** -0.5)
-            network.r_out_scale.copy_(means[1] ** -0.5)
-            network.change_size.copy_(change_size)
+            network.set_scales(means[0] ** -0.5, means[1] ** -0.5, change_size)
 
 
 def _parts(pairs: Sequence[Pair], size: int) -> Iterator[Sequence[Pair]]:

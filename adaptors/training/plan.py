@@ -8,13 +8,17 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ...clockwork_core.checks import shown
 from ...clockwork_core.cut import seam_of
 from ...clockwork_core.host import ModelPatcher, diffusion_model_of
-from ..description import Description, describe
+from ..description import FOR_ONE_KIND_OF_RUN, TRAINABLE, Description, describe
 from . import host
 from .point import OperatingPoint
 from .prompts import Conditioning
 from .settings import TrainingSettings
+
+# Every eighth prompt is held out, where there are so many.
+HELD_OUT_EVERY = 8
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class TrainingPlan:
     points: the runs, alike in all but steps and clock.
     latent: an empty one (1, C, H, W) of the size to train at. memory_bytes: how much of the pairs may lie in memory.
     checkpoint: a file to go on from, if it exists, and to save to; None for neither.
+    images: latents (N, C, H, W), one for each prompt, for regular distillation (see `noised`); None to unroll.
     """
 
     model: ModelPatcher
@@ -37,12 +42,15 @@ class TrainingPlan:
     settings: TrainingSettings
     memory_bytes: int = 4 * 2**30
     checkpoint: Path | None = None
+    images: Tensor | None = None
 
     def __post_init__(self) -> None:
         if not self.prompts:
             raise ValueError("There are no prompts: give at least one, a line each.")
         if not self.points:
             raise ValueError("There is no kind of run to train for.")
+        if self.images is not None and len(self.images) != len(self.prompts):
+            raise ValueError(f"There are {len(self.images)} images, but {len(self.prompts)} prompts: one is for each.")
         if len({(point.sampler, point.scheduler, point.cfg) for point in self.points}) > 1:
             raise ValueError("All runs of one training must share sampler, scheduler and cfg.")
         for point in self.points:
@@ -55,6 +63,7 @@ class TrainingPlan:
             "the runs": "; ".join(map(str, self.points)),
             "a latent of the shape": str(tuple(self.latent.shape)),
             "a number of prompts of": str(len(self.prompts)),
+            "images": "none" if self.images is None else str(tuple(self.images.shape)),
         }
 
     def require_same(self, facts: dict[str, str]) -> None:
@@ -72,7 +81,24 @@ def describe_for(
 ) -> Description:
     """An adaptor of that architecture for a model; one for several kinds of runs is told how far the past lies back.
 
-    Raises ValueError, naming what there is, if the architecture is unknown or the model cannot be cut there.
+    Raises ValueError, naming what there is, if the architecture is none that is trained, or serves no range of runs,
+    or the model cannot be cut there.
     """
+    if architecture not in TRAINABLE:
+        raise ValueError(f"architecture is {shown(architecture)}, but must be one of {', '.join(TRAINABLE)}.")
+    if architecture in FOR_ONE_KIND_OF_RUN and len(points) > 1:
+        raise ValueError(
+            f"architecture is {architecture!r}, which serves one number of steps and one clock: for a range of them "
+            f"choose {', '.join(name for name in TRAINABLE if name not in FOR_ONE_KIND_OF_RUN)}."
+        )
     description = describe(architecture, seam_of(diffusion_model_of(model), kept_blocks))
     return replace(description, config=replace(description.config, gaps=len(points) > 1))
+
+
+def split(prompts: int) -> tuple[list[int], list[int]]:
+    """Which prompts to learn from, and which to check on; few serve for both, with other noise."""
+    numbers = list(range(prompts))
+    if prompts < HELD_OUT_EVERY:
+        return numbers, numbers
+    held_out = numbers[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
+    return [number for number in numbers if number not in held_out], held_out

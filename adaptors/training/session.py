@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..learned import LearnedAdaptor, untrained
+from ..learned import LearnedAdaptor
 from . import host
+from .begin import begin, saved_state
 from .buffer import ReplayBuffer
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import save_checkpoint
 from .distil import Checked, Distillation, DivergedError
 from .high_res import HighResPart
-from .plan import TrainingPlan
+from .noised import NoisedImages
+from .plan import TrainingPlan, split
 from .point import trained_for
-from .prompts import Conditioning
 from .shares import ALONE, Share
 from .source import HELD_OUT_SEED, PairSource
 from .teacher import Teacher
 
 CHECKS = 10
 SAVE_SECONDS = 120.0
-# Every eighth prompt is held out, where there are so many.
-HELD_OUT_EVERY = 8
 MOST_HELD_OUT = 16
 FEWEST_HELD_OUT = 4
 # What part of the memory limit their pairs may take.
@@ -105,33 +104,43 @@ class _Record:
 
 
 def train(
-    plan: TrainingPlan, report: Callable[[Progress], None] = lambda _progress: None, share: Share = ALONE
+    plan: TrainingPlan,
+    report: Callable[[Progress], None] = lambda _progress: None,
+    share: Share = ALONE,
+    say: Callable[[str], None] = lambda _line: None,
 ) -> Trained:
     """Train an adaptor; goes on from the plan's checkpoint if there is one.
 
     report: called after each update, in the process that writes. Whatever it raises, and whatever stops the training,
-    comes out of here after the checkpoint is saved.
+    comes out of here after the checkpoint is saved. say: called there with a line on what takes long before the first.
     Raises ValueError, before any work, if the plan does not fit the model.
     """
     with torch.inference_mode(False):
-        return _Session(plan, report, share).run()
+        return _Session(plan, report, share, say if share.writes else lambda _line: None).run()
 
 
 class _Session:
-    def __init__(self, plan: TrainingPlan, report: Callable[[Progress], None], share: Share) -> None:
+    def __init__(
+        self, plan: TrainingPlan, report: Callable[[Progress], None], share: Share, say: Callable[[str], None]
+    ) -> None:
         self._plan = plan
         self._report = report
         self._share = share
-        adaptor = untrained(plan.description, plan.settings.seed)
+        self._say = say
+        self._saved = saved_state(plan)
+        adaptor = begin(plan, self._saved, say)
         teacher = Teacher(plan.model, plan.description.seam.kept_blocks, adaptor.depth, adaptor.remembers_r_in)
         adaptor.require_fit(teacher.seam)
         device = host.load([teacher.model])
         high_res = HighResPart(teacher.model, plan.description.seam.kept_blocks)
-        learned, held_out = split(plan.prompts)
-        self._source = PairSource(
-            teacher, high_res, plan.points, learned, plan.negative, plan.latent, plan.settings.seed, device
+        everything = PairSource(
+            teacher, high_res, plan.points, plan.prompts, plan.negative, plan.latent, plan.settings.seed, device
         )
-        self._held_out_prompts = held_out
+        if plan.images is not None:
+            everything = NoisedImages(**vars(everything), images=plan.images)
+        learned, held_out = split(len(plan.prompts))
+        self._source = everything.of_prompts(learned, plan.settings.seed)
+        self._held_out_source = everything.of_prompts(held_out, plan.settings.seed + HELD_OUT_SEED)
         held_out_memory = plan.memory_bytes // HELD_OUT_SHARE
         memory = plan.memory_bytes - held_out_memory
         self._held_out = ReplayBuffer(held_out_memory)
@@ -153,17 +162,16 @@ class _Session:
         return self._result(time.monotonic() - begun, note)
 
     def _resume(self) -> None:
-        path = self._plan.checkpoint
-        if path is not None and path.exists():
-            state = load_checkpoint(path)
-            self._plan.require_same(state["plan"])
+        state, self._saved = self._saved, None
+        if state is not None:
             self._distillation.load_state(state["distillation"])
             self._record.load_state(state["record"])
 
     def _draw_held_out(self) -> None:
         """Pairs of prompts, or at least of noise, that is not trained on; each process has its own."""
-        source = replace(self._source, prompts=self._held_out_prompts, seed=self._plan.settings.seed + HELD_OUT_SEED)
-        wanted = max(FEWEST_HELD_OUT, len(self._held_out_prompts)) * len(self._plan.points)
+        self._say("The model draws pictures to check on, and to learn from.")
+        source = self._held_out_source
+        wanted = max(FEWEST_HELD_OUT, len(source.prompts)) * len(self._plan.points)
         numbers = [number for number in range(min(MOST_HELD_OUT, wanted)) if self._share.owns(number)]
         size = self._plan.settings.teacher_batch
         for start in range(0, len(numbers), size):
@@ -239,12 +247,3 @@ class _Session:
         )
         finished = LearnedAdaptor(description, adaptor.network)
         return Trained(finished, self._record.losses, self._record.checks, seconds, note)
-
-
-def split(prompts: Sequence[Conditioning]) -> tuple[list[Conditioning], list[Conditioning]]:
-    """Prompts to learn from, and prompts to check on; few prompts serve for both, with other noise."""
-    if len(prompts) < HELD_OUT_EVERY:
-        return list(prompts), list(prompts)
-    held_out = list(prompts[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY])
-    learned = [prompt for index, prompt in enumerate(prompts) if (index + 1) % HELD_OUT_EVERY]
-    return learned, held_out

@@ -13,12 +13,13 @@ from fuzz_cases import model_of
 from lifetimes import condition_of
 from training import CPU, KEPT, POINT, plan_for, source_of
 
-from clockwork_pack.adaptors.training import distil
+from clockwork_pack.adaptors.training import begin, distil
 from clockwork_pack.adaptors.training.high_res import HighResPart
 from clockwork_pack.adaptors.training.losses import LOSSES
 from clockwork_pack.adaptors.training.pairs import Batch
+from clockwork_pack.adaptors.training.plan import split
 from clockwork_pack.adaptors.training.point import points_between, trained_for
-from clockwork_pack.adaptors.training.session import split, train
+from clockwork_pack.adaptors.training.session import train
 from clockwork_pack.adaptors.training.teacher import Teacher
 from clockwork_pack.clockwork_core.tap import TappedUpsample
 
@@ -88,6 +89,12 @@ class TestLearning:
         assert description.config.gaps
         assert (description.trained_for.most_steps, description.trained_for.most_clock) == (0, 3)
 
+    def test_a_network_on_maps_begins_as_good_as_they_are(self, model):
+        trained = train(plan_for(model, architecture="refined", iterations=20))
+        assert trained.losses[0] < 0.9
+        assert min(trained.losses[-4:]) < trained.losses[0]
+        assert trained.adaptor.name == "refined"
+
 
 class TestGoingOn:
     @pytest.mark.parametrize("on_policy", [False, True])
@@ -105,6 +112,20 @@ class TestGoingOn:
         assert same_weights(uninterrupted, whole) != on_policy
         finished = train(plan_for(model, checkpoint=path, on_policy=on_policy), stop_after(7))
         assert same_weights(finished, whole), "there was nothing left to do"
+
+    def test_a_network_on_maps_goes_on_without_a_second_fit(self, model, tmp_path, monkeypatch):
+        path = tmp_path / "training.pt"
+        points = [replace(POINT, steps=6)]
+        said = []
+        whole = train(plan_for(model, points, "refined"), say=said.append)
+        assert said == ["Fitting maps on 32 pictures.", "The model draws pictures to check on, and to learn from."]
+        with pytest.raises(comfy.model_management.InterruptProcessingException):
+            train(plan_for(model, points, "refined", checkpoint=path), stop_after(4))
+        monkeypatch.setattr(begin, "fit", None)
+        resumed = train(plan_for(model, points, "refined", checkpoint=path))
+        assert same_weights(resumed, whole)
+        assert resumed.adaptor.description == whole.adaptor.description
+        assert resumed.adaptor.description.config.solutions == 3
 
     def test_a_checkpoint_of_another_training_is_refused(self, model, tmp_path):
         path = tmp_path / "training.pt"
@@ -233,6 +254,17 @@ class TestPlans:
         with pytest.raises(ValueError, match=f"{name} is 'bus', but must be one of"):
             plan_for(model, [replace(POINT, **{name: "bus"})])
 
+    @pytest.mark.parametrize("name", ["affine", "mamba"])
+    def test_what_is_not_trained(self, model, name):
+        with pytest.raises(
+            ValueError, match=f"architecture is '{name}', but must be one of refined, trend, resnet, un"
+        ):
+            plan_for(model, architecture=name)
+
+    def test_maps_serve_one_kind_of_run(self, model):
+        with pytest.raises(ValueError, match=r"'refined', which serves one number .* choose trend, resnet, un"):
+            plan_for(model, points_between(POINT, most_clock=3), "refined")
+
     def test_ranges(self):
         points = points_between(POINT, most_steps=20, most_clock=3)
         assert sorted({point.steps for point in points}) == [4, 9, 15, 20]
@@ -243,7 +275,7 @@ class TestPlans:
             points_between(POINT, most_steps=3)
 
     def test_every_eighth_prompt_is_held_out_where_there_are_so_many(self):
-        learned, held_out = split(range(20))
+        learned, held_out = split(20)
         assert held_out == [7, 15]
         assert sorted([*learned, *held_out]) == list(range(20))
-        assert split(range(7)) == (list(range(7)), list(range(7)))
+        assert split(7) == (list(range(7)), list(range(7)))
