@@ -1,11 +1,11 @@
-"""The paper's ablations of learned adaptors, on pictures: each adaptor is trained here, on prompts only.
+"""Adaptors fitted and trained, the paper's ablations among them, on pictures; from prompts only.
 
-Mean PSNR in dB against the uncached pictures of the same step count, of 64 prompts whose icons no adaptor was trained
-on, with 95% bootstrap intervals; beside it the training-free adaptors, and fewer steps of about the same cost.
+Mean PSNR in dB against the uncached pictures of the same step count, of 64 prompts whose icons no adaptor has seen,
+with 95% bootstrap intervals; beside it the built-in adaptors, and fewer steps of about the same cost.
 
-    ./run bench adaptors [--model FILE] [--tables architectures losses ...] [--iterations N] [--cases N]
+    ./run bench adaptors [--model FILE] [--tables fit architectures losses ...] [--iterations N] [--cases N]
 
-Adaptors are kept in .cache/adaptors/MODEL/ and trained once; a call that is stopped goes on where it was. Writes
+Adaptors are kept in .cache/adaptors/MODEL/ and made once; a call that is stopped goes on where it was. Writes
 benchmarks/results/adaptors-MODEL.json after each of them.
 """
 
@@ -46,10 +46,11 @@ def main() -> None:
     load_pack()
     from clockwork_pack.benchmarks.adaptors.bench import Bench
     from clockwork_pack.benchmarks.adaptors.experiments import EXPERIMENTS
+    from clockwork_pack.benchmarks.adaptors.plans import Lessons
     from clockwork_pack.benchmarks.adaptors.tables import markdown
 
     results = ROOT / "benchmarks" / "results" / f"adaptors-{options.model.stem}.json"
-    rows: dict[str, Any] = json.loads(results.read_text()) if results.exists() else {}
+    rows = _read(results)
     if options.print:
         print(markdown(rows))
         return
@@ -58,24 +59,29 @@ def main() -> None:
         "batch": options.batch,
         "trajectories": options.trajectories,
     }
-    bench = Bench(options.model, ROOT / ".cache" / "adaptors" / options.model.stem, options.cases, budget)
+    lessons = Lessons(options.model, ROOT / ".cache" / "pocket")
+    bench = Bench(lessons, ROOT / ".cache" / "adaptors" / options.model.stem, options.cases, budget)
     for experiment in EXPERIMENTS:
         if experiment.key in rows or (options.tables and experiment.table not in options.tables):
             continue
-        adaptor = bench.trained(experiment, _say)
-        found = [bench.point(experiment, adaptor, steps, clock, _say) for steps, clock in experiment.points]
-        rows[experiment.key] = {
+        adaptor, seconds = bench.adaptor(experiment, _say)
+        row = {
             "table": experiment.table,
             "name": experiment.name,
-            "parameters": sum(weight.numel() for weight in adaptor.network.parameters()),
+            "numbers": sum(weight.numel() for weight in adaptor.network.state_dict().values()),
             "held_out_error": adaptor.description.loss,
-            "iterations": options.iterations,
-            "batch": options.batch,
-            "trajectories": options.trajectories,
+            "processor_seconds": seconds,
             "cases": options.cases,
-            "points": found,
+            **({} if experiment.architecture == "affine" else budget),
+            "points": [bench.point(experiment, adaptor, steps, clock, _say) for steps, clock in experiment.points],
         }
+        # Another call may have measured others meanwhile.
+        rows = {**_read(results), experiment.key: row}
         results.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def _read(results: Path) -> dict[str, Any]:
+    return json.loads(results.read_text()) if results.exists() else {}
 
 
 if __name__ == "__main__":

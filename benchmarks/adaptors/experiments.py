@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...clockwork_core.schedule import EveryN, ExplicitList, Schedule
+
 SAMPLER, SCHEDULER, CFG = "dpmpp_2m", "karras", 4.0
 # Adaptor evaluations of 8, counted from 1 as the paper does, and the same as an explicit list of full ones.
 SCHEDULES = {"2, 4, 6, 8": "10101010", "5, 6, 7, 8": "11110000", "3, 4, 5, 6": "11000011"}
@@ -12,11 +14,12 @@ SCHEDULES = {"2, 4, 6, 8": "10101010", "5, 6, 7, 8": "11110000", "3, 4, 5, 6": "
 
 @dataclass(frozen=True)
 class Experiment:
-    """table: where it is shown. name: in that table.
+    """table: where it is shown. name: in that table. architecture: "affine" is fitted, the others are trained.
 
     steps, clocks: of the runs that it is trained for, and, unless `tried` says others, tried at.
     config: what differs from the architecture's own settings. pattern: an explicit schedule in place of the clock.
     training: what differs from the usual `TrainingSettings`. from_images: regular distillation, not unrolled.
+    guided: of a fit, whether it is to the guided change, not to that of cond and uncond by themselves.
     """
 
     table: str
@@ -31,6 +34,7 @@ class Experiment:
     training: dict[str, Any] = field(default_factory=dict)
     tried: tuple[tuple[int, int], ...] = ()
     from_images: bool = False
+    guided: bool = True
 
     @property
     def key(self) -> str:
@@ -42,13 +46,26 @@ class Experiment:
         """The (steps, clock) that it is tried at."""
         return self.tried or tuple((steps, clock) for steps in self.steps for clock in self.clocks)
 
+    def schedule(self, clock: int) -> Schedule:
+        """Of a run that it is tried at."""
+        return ExplicitList(self.pattern) if self.pattern else EveryN(clock)
+
+
+def _fits() -> list[Experiment]:
+    points = ((8, 2), (8, 3), (20, 2), (20, 3), (20, 4))
+    return [
+        Experiment("fit", f"{name}, {steps} steps, clock {clock}", "affine", (steps,), (clock,), guided=guided)
+        for steps, clock in points
+        for name, guided in (("fitted", True), ("fitted to cond and uncond by themselves", False))
+    ]
+
 
 def _architectures() -> list[Experiment]:
     points = (((8,), (2,)), ((20,), (2,)), ((20,), (3,)), ((20,), (4,)))
     return [
         Experiment("architectures", f"{name}, {steps[0]} steps, clock {clocks[0]}", name, steps, clocks)
         for steps, clocks in points
-        for name in ("trend", "resnet", "unet-light", "unet")
+        for name in ("refined", "trend", "resnet", "unet-light", "unet")
     ]
 
 
@@ -97,6 +114,7 @@ def _ranges() -> list[Experiment]:
 
 
 EXPERIMENTS = [
+    *_fits(),
     *_architectures(),
     *_losses(),
     *_inputs(),

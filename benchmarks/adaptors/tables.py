@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-HEADER = "| | steps, clock | parameters | cost | PSNR | against the identity |"
+HEADER = "| | steps, clock | numbers | cost | PSNR | against the identity | against fewer steps |"
 
 
 def markdown(rows: dict[str, Any]) -> str:
     """A table for each group of experiments; at each kind of run first what is free of training."""
     tables = []
     for table in dict.fromkeys(row["table"] for row in rows.values()):
-        lines = [
-            f"### {table}",
-            "",
-            "| | steps, clock | parameters | cost | PSNR | against the identity |",
-            "|---" * 6 + "|",
-        ]
+        lines = [f"### {table}", "", HEADER, "|---" * 7 + "|"]
         shown: set[tuple] = set()
         for row in (row for row in rows.values() if row["table"] == table):
             for point in row["points"]:
@@ -35,13 +30,19 @@ def _lines(row: dict[str, Any], point: dict[str, Any], shown: set[tuple]) -> lis
         if key not in shown:
             shown.add(key)
             lines.append(_line(other["variant"], where, None, other, identity))
-    return [*lines, _line(f"**{row['name']}**", where, row["parameters"], point, identity)]
+    return [*lines, _line(f"**{row['name']}**", where, row["numbers"], point, identity)]
 
 
-def _line(name: str, where: str, parameters: int | None, measured: dict[str, Any], identity: float) -> str:
-    mean, low, high = measured["psnr"]
-    size = "" if parameters is None else f"{parameters / 1e6:.2f} M"
+def _line(name: str, where: str, numbers: int | None, measured: dict[str, Any], identity: float) -> str:
+    size = "" if numbers is None else f"{numbers / 1e6:.2f} M"
+    lead = measured.get("lead")
     return (
-        f"| {name} | {where} | {size} | {measured['cost']:.1f} | {mean:.1f} ({low:.1f}-{high:.1f}) | "
-        f"{mean - identity:+.1f} |"
+        f"| {name} | {where} | {size} | {measured['cost']:.1f} | {_interval(measured['psnr'])} | "
+        f"{measured['psnr'][0] - identity:+.1f} | {'' if lead is None else _interval(lead, '+')} |"
     )
+
+
+def _interval(interval: list[float], sign: str = "") -> str:
+    """Mean and the larger half of the interval."""
+    mean, low, high = interval
+    return f"{mean:{sign}.1f} ± {max(mean - low, high - mean):.1f}"
