@@ -4,9 +4,9 @@ At each adaptor evaluation the teacher shows what r_out ought to be. There the m
 and the sampler goes on with it; so the maps that follow are fitted on what the adaptor will really see.
 
 Under classifier-free guidance g the error that counts is g * e_cond - (g - 1) * e_uncond (see `losses`). A linear map
-that both sides share commutes with guidance, so what is fitted is the guided change of r_out to the guided features.
-How strongly the map is held to zero, which is the identity, is chosen on pictures that it was not fitted on, by the
-error of the guided output.
+that both sides share commutes with guidance, so what is fitted is the guided change of r_out to the guided features
+(see `samples`). How strongly the map is held to zero, which is the identity, is
+chosen on pictures that it was not fitted on, by the error of the guided output.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from .maps import Map, Quality
 from .pairs import Batch
 from .point import OperatingPoint, trained_for
 from .prompts import Conditioning
+from .samples import INPUTS, Samples, Scales, samples_of
 from .settings import LARGEST_SEED
 from .teacher import WHOLE_RUN, Evaluated, Teacher, TeacherError, pair_of
 
@@ -46,7 +47,6 @@ MOST_PICTURES = 1024
 LAMBDA_DIGITS = 4
 # How many pictures go through the high-res part at once.
 CHUNK = 4
-INPUTS = AffineConfig.of(solutions=1)
 GUIDED_STREAMS = 2
 BYTES_PER_GB = 2**30
 
@@ -123,19 +123,6 @@ def fit(plan: FitPlan, report: Callable[[int, int], None] = lambda _done, _total
             fitting.close()
 
 
-@dataclass(frozen=True)
-class Scales:
-    """What features are multiplied by to be of order one, as `AdaptorNetwork` keeps it."""
-
-    r_in: float
-    r_out: float
-
-    @classmethod
-    def of(cls, features: Features) -> Scales:
-        r_in, r_out = float(features.r_in.std()), float(features.r_outs[0].std())
-        return cls(1.0 / r_in if r_in > 0 else 1.0, 1.0 / r_out if r_out > 0 else 1.0)
-
-
 def adaptor_of(
     solutions: dict[float, Solution],
     scales: Scales,
@@ -157,20 +144,6 @@ def adaptor_of(
     }
     adaptor.network.load_state_dict(weights)
     return adaptor
-
-
-def regression(batch: Batch, features: Features, scales: Scales, cfg: float | None) -> tuple[Tensor, Tensor]:
-    """What to fit to what, scaled: features (samples, channels), change of r_out (samples, C).
-
-    cfg: of the guidance that they are put together by; None to leave cond and uncond by themselves.
-    """
-    r_in_scale, r_out_scale = (torch.tensor(scale, device=batch.x.device) for scale in (scales.r_in, scales.r_out))
-    inputs = features.for_network(INPUTS, r_in_scale, r_out_scale)
-    assert batch.r_out is not None, "a fit keeps it"
-    change = (batch.r_out - batch.r_outs[0]) * r_out_scale
-    if cfg is not None:
-        inputs, change = (guided(each, batch.streams, cfg) for each in (inputs, change))
-    return inputs.movedim(1, -1).flatten(0, 2), change.movedim(1, -1).flatten(0, 2)
 
 
 class _Fit:
@@ -215,7 +188,7 @@ class _Fit:
         learned = [sample for sample in range(len(numbers)) if sample not in held_out]
         for batch in self._batches(learned, now, past):
             features, _ = self._high_res.enter(batch)
-            own.learned.add(*self._regression(batch, features))
+            own.learned.add(*self._samples(batch, features))
         self._compare(own, log_snr, held_out, now, past)
         self._done += 1
         self._report(self._done, max(self._done, runs * _adaptor_evaluations(self._plan)))
@@ -229,7 +202,7 @@ class _Fit:
         students: dict[float, LearnedAdaptor] = {}
         for batch in self._batches(held_out, now, past):
             features, skips = self._high_res.enter(batch)
-            own.held_out.add(*self._regression(batch, features))
+            own.held_out.add(*self._samples(batch, features))
             assert self._scales is not None
             assert batch.r_out is not None
             students = students or {
@@ -245,9 +218,9 @@ class _Fit:
                 ]
                 own.add_error(strength, *errors)
 
-    def _regression(self, batch: Batch, features: Features) -> tuple[Tensor, Tensor]:
+    def _samples(self, batch: Batch, features: Features) -> Samples:
         self._scales = self._scales or Scales.of(features)
-        return regression(batch, features, self._scales, self._plan.point.cfg if self._plan.guided else None)
+        return samples_of(batch, features, self._scales, self._plan.point.cfg if self._plan.guided else None)
 
     def _batches(self, samples: list[int], now: Evaluated, past: Sequence[Evaluated]) -> Iterator[Batch]:
         for start in range(0, len(samples), CHUNK):

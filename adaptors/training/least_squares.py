@@ -16,13 +16,12 @@ class Solution(NamedTuple):
 
 
 class NormalEquations:
-    """The sums of a least-squares problem over all samples added so far, in float64.
+    """The sums of a weighted least-squares problem over all samples added so far, in float64.
 
     gram: (inputs + 1, inputs + 1), of the inputs and a constant one. cross: (inputs + 1, outputs).
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        self.samples = 0
         self.gram = torch.zeros(inputs + 1, inputs + 1, dtype=torch.float64)
         self.cross = torch.zeros(inputs + 1, outputs, dtype=torch.float64)
 
@@ -31,18 +30,22 @@ class NormalEquations:
         """What one of them takes."""
         return 8 * (inputs + 1) * (inputs + 1 + outputs)
 
-    def add(self, x: Tensor, y: Tensor) -> None:
-        """Add samples: x (samples, inputs), y (samples, outputs), on any device."""
+    @property
+    def weight(self) -> Tensor:
+        """The sum of the samples' weights, a scalar."""
+        return self.gram[-1, -1]
+
+    def add(self, x: Tensor, y: Tensor, weights: Tensor) -> None:
+        """Add samples: x (samples, inputs), y (samples, outputs), how much each counts (samples,), on any device."""
         # Apple's GPUs know no float64.
         exact = torch.float32 if x.device.type == "mps" else torch.float64
         x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1).to(exact)
-        self.samples += len(x)
-        self.gram += (x.T @ x).cpu()
-        self.cross += (x.T @ y.to(exact)).cpu()
+        weighted = x.T * weights.to(exact)
+        self.gram += (weighted @ x).cpu()
+        self.cross += (weighted @ y.to(exact)).cpu()
 
     def __add__(self, other: NormalEquations) -> NormalEquations:
         total = NormalEquations(len(self.gram) - 1, self.cross.shape[1])
-        total.samples = self.samples + other.samples
         total.gram, total.cross = self.gram + other.gram, self.cross + other.cross
         return total
 
@@ -55,10 +58,11 @@ class NormalEquations:
         """
         if not (self.gram.isfinite().all() and self.cross.isfinite().all()):
             raise ValueError("The features of the model are not finite numbers.")
-        size = (self.gram.diagonal() / max(1, self.samples)).sqrt()
+        weight = torch.where(self.weight > 0, self.weight, 1.0)
+        size = (self.gram.diagonal() / weight).sqrt()
         size = torch.where(size > 0, size, 1.0)
-        gram = self.gram / torch.outer(size, size) / max(1, self.samples)
-        cross = self.cross / size[:, None] / max(1, self.samples)
+        gram = self.gram / torch.outer(size, size) / weight
+        cross = self.cross / size[:, None] / weight
         # Divided by 1 + strength, so that the strength may be infinite.
         share = 1.0 / (1.0 + strength)
         identity = torch.eye(len(gram), dtype=gram.dtype)

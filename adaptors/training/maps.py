@@ -55,7 +55,7 @@ class Map:
     @property
     def strength(self) -> float:
         """The best on the pictures held out; as long as there are none, a cautious one."""
-        if self.held_out.samples == 0:
+        if self.held_out.weight == 0:
             return MOST_CAUTIOUS_FIT
         return min(STRENGTHS, key=lambda strength: float(self._errors[strength][0]))
 

@@ -9,12 +9,13 @@ from clockwork import with_clockwork
 
 from clockwork_pack.adaptors import Identity
 from clockwork_pack.adaptors.inputs import Features
-from clockwork_pack.adaptors.training.fit import INPUTS, FitPlan, Scales, fit, memory_needed, regression
+from clockwork_pack.adaptors.training.fit import FitPlan, fit, memory_needed
 from clockwork_pack.adaptors.training.least_squares import NormalEquations
 from clockwork_pack.adaptors.training.maps import STRENGTHS
 from clockwork_pack.adaptors.training.pairs import Batch
 from clockwork_pack.adaptors.training.point import OperatingPoint
 from clockwork_pack.adaptors.training.prompts import Conditioning
+from clockwork_pack.adaptors.training.samples import INPUTS, PLAIN_WEIGHT, Scales, samples_of
 from clockwork_pack.clockwork_core.cut import Place, geometry_of
 from clockwork_pack.clockwork_core.metrics import relative_error
 
@@ -130,16 +131,37 @@ class TestWhatIsFitted:
         hidden = torch.randn(2, 3, 4, 4, generator=generator)
         error = torch.cat([hidden, cfg / (cfg - 1) * hidden])
         batch = Batch(**{**vars(batch), "r_out": batch.r_outs[0] + change + error})
-        x, y = regression(batch, given, Scales(1.0, 1.0), cfg)
-        torch.testing.assert_close(y, x @ weight.T, rtol=1e-4, atol=1e-4)
+        x, y, _ = samples_of(batch, given, Scales(1.0, 1.0), cfg)
+        guided = slice(2 * 4 * 4)  # those of cond and uncond by themselves come after them
+        torch.testing.assert_close(y[guided], x[guided] @ weight.T, rtol=1e-4, atol=1e-4)
+        assert not torch.allclose(y, x @ weight.T, rtol=1e-2, atol=1e-2)
 
     def test_without_guidance_it_is_the_plain_regression(self):
         batch = random_batch(streams=1)
         given = features_of(batch, torch.ones(2, 2, 4, 4))
-        x, y = regression(batch, given, Scales(2.0, 3.0), 1.0)
-        assert all(map(torch.equal, (x, y), regression(batch, given, Scales(2.0, 3.0), None)))
+        x, y, weights = samples_of(batch, given, Scales(2.0, 3.0), 1.0)
+        assert all(map(torch.equal, (x, y, weights), samples_of(batch, given, Scales(2.0, 3.0), None)))
         assert torch.equal(y, (3.0 * (batch.r_out - batch.r_outs[0])).permute(0, 2, 3, 1).flatten(0, 2))
         assert torch.equal(x[:, :2], torch.full((32, 2), 2.0))
+
+    def test_each_picture_counts_alike_and_each_side_alone_a_little(self):
+        batch = random_batch()
+        given = features_of(batch, torch.ones(4, 2, 4, 4))
+        change = batch.r_out - batch.r_outs[0]
+        # The second picture's change is ten times as large, the first's guided one has a mean square of one.
+        first = change[:1] / (3.0 * change[:1] - 2.0 * change[2:3]).square().mean().sqrt()
+        last = change[2:3] / (3.0 * change[:1] - 2.0 * change[2:3]).square().mean().sqrt()
+        change = torch.cat([first, 10.0 * first, last, 10.0 * last])
+        batch = Batch(**{**vars(batch), "r_out": batch.r_outs[0] + change})
+        weights = samples_of(batch, given, Scales(1.0, 1.0), 3.0).weights.view(6, 16)
+        expected = torch.tensor([1.0, 0.01, PLAIN_WEIGHT, 0.01 * PLAIN_WEIGHT, PLAIN_WEIGHT, 0.01 * PLAIN_WEIGHT])
+        torch.testing.assert_close(weights, expected[:, None].expand(6, 16), rtol=1e-4, atol=1e-6)
+
+    def test_where_nothing_changed_there_is_nothing_to_learn(self):
+        batch = random_batch()
+        batch = Batch(**{**vars(batch), "r_out": batch.r_outs[0]})
+        samples = samples_of(batch, features_of(batch, torch.ones(4, 2, 4, 4)), Scales(1.0, 1.0), 3.0)
+        assert samples.weights.count_nonzero() == 0
 
     def test_each_map_is_no_worse_than_the_identity_on_pictures_held_out(self, fitted):
         assert all(quality.output <= 1.0 for quality in fitted.qualities)

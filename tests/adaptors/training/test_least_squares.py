@@ -18,9 +18,9 @@ def planted():
     return x, x @ weight.T + bias, weight, bias
 
 
-def equations_of(x, y):
+def equations_of(x, y, weights=None):
     equations = NormalEquations(x.shape[1], y.shape[1])
-    equations.add(x, y)
+    equations.add(x, y, torch.ones(len(x)) if weights is None else weights)
     return equations
 
 
@@ -58,9 +58,21 @@ def test_sums_of_parts_are_the_sum_of_all(planted):
     x, y, _, _ = planted
     parts = equations_of(x[:100], y[:100]) + equations_of(x[100:], y[100:])
     whole = equations_of(x, y)
-    assert parts.samples == whole.samples == 500
+    assert parts.weight == whole.weight == 500
     torch.testing.assert_close(parts.gram, whole.gram)
     torch.testing.assert_close(parts.solve(0.1).weight, whole.solve(0.1).weight)
+
+
+def test_a_weight_of_two_counts_as_the_sample_twice(planted):
+    x, y, _, _ = planted
+    y = y + torch.linspace(-1.0, 1.0, 500)[:, None]
+    weights = torch.ones(500)
+    weights[:50] = 2.0
+    weights[450:] = 0.0
+    found = equations_of(x, y, weights).solve(0.1)
+    expected = equations_of(torch.cat([x[:450], x[:50]]), torch.cat([y[:450], y[:50]])).solve(0.1)
+    torch.testing.assert_close(found.weight, expected.weight)
+    torch.testing.assert_close(equations_of(x, y, 7.0 * weights).solve(0.1).weight, expected.weight)
 
 
 def test_an_input_that_is_always_zero():
