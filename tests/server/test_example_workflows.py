@@ -17,6 +17,7 @@ FEW_STEPS = 4
 SHORT = {
     "KSampler": {"steps": FEW_STEPS},
     "ClockworkCompare": {"steps": FEW_STEPS, "seed_count": 1, "variants": "clock 2\nsteps 3"},
+    "ClockworkFitAdaptor": {"steps": FEW_STEPS, "pictures": 4},
     "ClockworkTrainAdaptor": {"steps": FEW_STEPS, "iterations": 4, "trajectories": 4},
 }
 
