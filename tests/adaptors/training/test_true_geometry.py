@@ -1,4 +1,4 @@
-"""UNets of the true sizes of SD 1.5 and SDXL, with random weights: an adaptor is trained, saved, loaded and used."""
+"""UNets of the true sizes of SD 1.5 and SDXL, with random weights: an adaptor is fitted, trained, saved and used."""
 
 import time
 
@@ -10,7 +10,7 @@ import torch
 from clockwork import kinds, with_clockwork
 
 from clockwork_pack.adaptors.files import load_adaptor, save_adaptor
-from clockwork_pack.adaptors.training import host
+from clockwork_pack.adaptors.training import begin, host
 from clockwork_pack.adaptors.training.plan import TrainingPlan, describe_for
 from clockwork_pack.adaptors.training.point import OperatingPoint
 from clockwork_pack.adaptors.training.prompts import Conditioning
@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 # Free memory that each takes with weights in bfloat16, in GB.
 NEEDS = {"sd15": 4, "sdxl": 9}
 POINT = OperatingPoint(2, "euler", "normal", 3.0, 2)
+PICTURES = 4
 SETTINGS = TrainingSettings(iterations=2, batch=2, trajectories=1, teacher_batch=1)
 
 
@@ -44,20 +45,26 @@ def prompt_of(model, seed):
 
 
 @pytest.mark.parametrize("geometry", list(NEEDS))
-def test_an_adaptor_is_trained_saved_loaded_and_used(geometry, tmp_path):
+def test_an_adaptor_is_fitted_trained_saved_loaded_and_used(geometry, tmp_path, monkeypatch):
     if psutil.virtual_memory().available < NEEDS[geometry] * 1e9:
         pytest.skip(f"{geometry} needs {NEEDS[geometry]} GB of free memory")
     model = model_of(geometry)
     prompt, negative, latent = prompt_of(model, 0), prompt_of(model, 1), torch.zeros(1, 4, 16, 16)
-    description = describe_for(model, 3, "resnet", [POINT])
-    times = []
+    description = describe_for(model, 3, "refined", [POINT])
+    monkeypatch.setattr(begin, "FITTED_ON", PICTURES)
+    times = [time.monotonic()]
     trained = train(
         TrainingPlan(model, description, [prompt], negative, latent, [POINT], SETTINGS),
         lambda _progress: times.append(time.monotonic()),
+        say=lambda _line: times.append(time.monotonic()),
     )
+    started, _fitting, drawing, first, second = times
     assert all(torch.isfinite(torch.tensor(trained.losses)))
     peak = psutil.Process().memory_info().rss / 1e9
-    print(f"{geometry}: {times[1] - times[0]:.1f} s an iteration with its check, {peak:.1f} GB in use")
+    print(
+        f"{geometry}: {drawing - started:.1f} s to load it and to fit on {PICTURES} pictures, {first - drawing:.1f} s "
+        f"to draw and for the first update, {second - first:.1f} s for an update and its check; {peak:.1f} GB in use"
+    )
 
     save_adaptor(trained.adaptor, tmp_path / "adaptor.safetensors")
     patched = with_clockwork(model, adaptor=load_adaptor(tmp_path / "adaptor.safetensors"))
