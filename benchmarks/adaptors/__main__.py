@@ -62,10 +62,12 @@ def main() -> None:
     lessons = Lessons(options.model, ROOT / ".cache" / "pocket")
     bench = Bench(lessons, ROOT / ".cache" / "adaptors" / options.model.stem, options.cases, budget)
     for experiment in EXPERIMENTS:
-        if experiment.key in rows or (options.tables and experiment.table not in options.tables):
+        if options.tables and experiment.table not in options.tables:
+            continue
+        if experiment.key in rows and all("errors" in point for point in rows[experiment.key]["points"]):
             continue
         adaptor, seconds = bench.adaptor(experiment, _say)
-        row = {
+        row = rows.get(experiment.key) or {
             "table": experiment.table,
             "name": experiment.name,
             "numbers": sum(weight.numel() for weight in adaptor.network.state_dict().values()),
@@ -75,6 +77,8 @@ def main() -> None:
             **({} if experiment.architecture == "affine" else budget),
             "points": [bench.point(experiment, adaptor, steps, clock, _say) for steps, clock in experiment.points],
         }
+        for point in row["points"]:
+            point["errors"] = bench.errors(experiment, adaptor, point["steps"], point["clock"])
         # Another call may have measured others meanwhile.
         rows = {**_read(results), experiment.key: row}
         results.write_text(json.dumps(rows, indent=1) + "\n")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ...adaptors import BUILT_IN
@@ -19,13 +20,16 @@ from ...clockwork_core.metrics import psnr
 from ...clockwork_core.runtime import ClockworkConfig, attach
 from ...clockwork_core.schedule import Window
 from ..yardsticks.intervals import bootstrap
-from ..yardsticks.studio import Drawn
+from ..yardsticks.studio import LATENT, Drawn
+from .errors import errors_of
 from .experiments import Experiment
-from .plans import Lessons, plan_of
+from .plans import Lessons, encoded, plan_of, point_of
 
 WHOLE_RUN = Window(0.0, 1.0)
 # Pictures that a fit looks at.
 FITTED_ON = 32
+# Pictures that errors are taken of.
+ERRORS_ON = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +91,14 @@ class Bench:
             "beside": [each.facts() for each in self._beside(experiment, steps, clock)],
             "fewer_steps": [each.facts() for each in fewer],
         }
+
+    def errors(self, experiment: Experiment, adaptor: LearnedAdaptor, steps: int, clock: int) -> dict[str, float]:
+        """Of the adaptor at that kind of run, as shares of the identity's, on the first few of the held-out cases."""
+        studio = self._lessons.studio(experiment.sampler)
+        point = point_of(experiment, steps, clock)
+        prompts = [prompt for case in self._cases[:ERRORS_ON] for prompt in encoded(studio, case.prompt)]
+        latent, seed = torch.zeros(1, *LATENT), self._cases[0].seed
+        return errors_of(adaptor, studio.model, point, prompts, encoded(studio, "")[0], latent, seed)
 
     def _fitted(self, experiment: Experiment, _checkpoint: Path, report: Callable[[str], None]) -> LearnedAdaptor:
         plan = plan_of(experiment, self._lessons, self._budget, None)

@@ -94,7 +94,7 @@ def plan_of(experiment: Experiment, lessons: Lessons, budget: dict[str, Any], ch
         prompts=lessons.prompts(experiment.sampler),
         negative=encoded(studio, "")[0],
         latent=torch.zeros(1, *LATENT),
-        points=_points(experiment),
+        points=[point_of(experiment, steps, clock) for steps in experiment.steps for clock in experiment.clocks],
         settings=TrainingSettings(**{**budget, **experiment.training}),
         checkpoint=checkpoint,
         images=lessons.images if experiment.from_images else None,
@@ -106,8 +106,7 @@ def encoded(studio: Studio, text: str) -> list[Conditioning]:
     return Conditioning.all_of(studio.encode([text]), "prompts")
 
 
-def _points(experiment: Experiment) -> list[OperatingPoint]:
-    shared = (experiment.sampler, SCHEDULER, CFG)
-    if experiment.pattern:
-        return [PatternPoint(experiment.steps[0], *shared, 2, experiment.pattern)]
-    return [OperatingPoint(steps, *shared, clock) for steps in experiment.steps for clock in experiment.clocks]
+def point_of(experiment: Experiment, steps: int, clock: int) -> OperatingPoint:
+    """A kind of run that the experiment is about."""
+    shared = (steps, experiment.sampler, SCHEDULER, CFG, clock)
+    return PatternPoint(*shared, experiment.pattern) if experiment.pattern else OperatingPoint(*shared)

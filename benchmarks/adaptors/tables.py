@@ -4,42 +4,41 @@ from __future__ import annotations
 
 from typing import Any
 
-HEADER = "| | steps, clock | numbers | cost | PSNR | against the identity | against fewer steps |"
+HEADER = "| | numbers | cost | error of r_out | of the guided output | PSNR | fewer steps of that cost | ahead by |"
 
 
 def markdown(rows: dict[str, Any]) -> str:
-    """A table for each group of experiments; at each kind of run first what is free of training."""
-    tables = []
-    for table in dict.fromkeys(row["table"] for row in rows.values()):
-        lines = [f"### {table}", "", HEADER, "|---" * 7 + "|"]
-        shown: set[tuple] = set()
-        for row in (row for row in rows.values() if row["table"] == table):
-            for point in row["points"]:
-                lines += _lines(row, point, shown)
-        tables.append("\n".join(lines))
-    return "\n\n".join(tables)
+    """A table for each group of experiments and kind of run: what is free of training, then what was made."""
+    groups: dict[tuple, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
+    for row in rows.values():
+        for point in row["points"]:
+            groups.setdefault((row["table"], point["steps"], point["clock"]), []).append((row, point))
+    return "\n\n".join(_table(*where, found) for where, found in sorted(groups.items(), key=lambda group: group[0][0]))
 
 
-def _lines(row: dict[str, Any], point: dict[str, Any], shown: set[tuple]) -> list[str]:
-    where = f"{point['steps']}, {point['clock']}"
-    identity = next(each["psnr"][0] for each in point["beside"] if each["variant"] == "identity")
-    lines = []
-    for other in [*point["beside"], *point["fewer_steps"]]:
-        # Beside several experiments of one kind of run the same rows would stand again.
-        key = (where, other["variant"], round(other["psnr"][0], 6))
-        if key not in shown:
-            shown.add(key)
-            lines.append(_line(other["variant"], where, None, other, identity))
-    return [*lines, _line(f"**{row['name']}**", where, row["numbers"], point, identity)]
+def _table(table: str, steps: int, clock: int, found: list[tuple[dict[str, Any], dict[str, Any]]]) -> str:
+    lines = [f"### {table}: {steps} steps, clock {clock}", "", HEADER, "|---" * HEADER.count(" |") + "|"]
+    beside: dict[tuple, str] = {}
+    for _, point in found:
+        for each in point["beside"]:
+            # Where experiments differ in their sampler or cut, so do the built-in adaptors.
+            beside.setdefault((each["variant"], each["cost"], *each["psnr"]), _built_in(each))
+    return "\n".join([*lines, *beside.values(), *(_made(row, point) for row, point in found)])
 
 
-def _line(name: str, where: str, numbers: int | None, measured: dict[str, Any], identity: float) -> str:
-    size = "" if numbers is None else f"{numbers / 1e6:.2f} M"
-    lead = measured.get("lead")
+def _built_in(measured: dict[str, Any]) -> str:
+    share = "1" if measured["variant"] == "identity" else ""
     return (
-        f"| {name} | {where} | {size} | {measured['cost']:.1f} | {_interval(measured['psnr'])} | "
-        f"{measured['psnr'][0] - identity:+.1f} | {'' if lead is None else _interval(lead, '+')} |"
+        f"| {measured['variant']} | | {measured['cost']:.1f} | {share} | {share} | {_interval(measured['psnr'])} | | |"
     )
+
+
+def _made(row: dict[str, Any], point: dict[str, Any]) -> str:
+    errors, lead = point.get("errors", {}), point["lead"]
+    shares = [f"{errors[name]:.2f}" if name in errors else "" for name in ("features", "guided output")]
+    fewer = ["", ""] if lead is None else [f"{point['psnr'][0] - lead[0]:.1f}", _interval(lead, "+")]
+    cells = [row["name"], f"{row['numbers'] / 1e6:.2f} M", f"{point['cost']:.1f}", *shares, _interval(point["psnr"])]
+    return f"| {' | '.join([*cells, *fewer])} |"
 
 
 def _interval(interval: list[float], sign: str = "") -> str:

@@ -2,8 +2,14 @@
 
 import pytest
 import torch
+import toys
+from training import KEPT, NEGATIVE, POINT, encoded, latent
 
+from clockwork_pack.adaptors import untrained
+from clockwork_pack.adaptors.training.losses import LOSSES
+from clockwork_pack.adaptors.training.plan import describe_for
 from clockwork_pack.benchmarks.adaptors.bench import Measured, lead_of
+from clockwork_pack.benchmarks.adaptors.errors import errors_of
 from clockwork_pack.benchmarks.adaptors.experiments import EXPERIMENTS
 from clockwork_pack.benchmarks.adaptors.tables import markdown
 from clockwork_pack.clockwork_core.schedule import EveryN, ExplicitList, Kind, Window, plan
@@ -41,17 +47,26 @@ def test_schedules_are_the_papers():
 
 def test_table():
     facts = {"variant": "identity", "psnr": [20.0, 19.5, 20.4], "cost": 4.4}
-    fewer = {"variant": "5 steps", "psnr": [15.0, 14.0, 16.0], "cost": 5.0}
     point = {
-        "steps": 8, "clock": 2, "psnr": [24.0, 23.0, 24.5], "cost": 4.71, "lead": [9.0, 8.75, 9.1],
-        "beside": [facts], "fewer_steps": [fewer],
+        "steps": 8, "clock": 2, "psnr": [24.0, 23.0, 24.5], "cost": 4.71, "lead": [9.0, 8.75, 9.1], "beside": [facts],
+        "fewer_steps": [], "errors": {"features": 0.25, "output": 0.5, "guided output": 0.125},
     }  # fmt: skip
     row = {"table": "some", "numbers": 1_500_000, "points": [point]}
-    lines = markdown({"a": {**row, "name": "fitted"}, "b": {**row, "name": "trained"}}).splitlines()
-    assert lines[0] == "### some"
-    assert lines[4:] == [
-        "| identity | 8, 2 |  | 4.4 | 20.0 ± 0.5 | +0.0 |  |",
-        "| 5 steps | 8, 2 |  | 5.0 | 15.0 ± 1.0 | -5.0 |  |",
-        "| **fitted** | 8, 2 | 1.50 M | 4.7 | 24.0 ± 1.0 | +4.0 | +9.0 ± 0.2 |",
-        "| **trained** | 8, 2 | 1.50 M | 4.7 | 24.0 ± 1.0 | +4.0 | +9.0 ± 0.2 |",
+    other = {**row, "points": [{**point, "lead": None}, {**point, "steps": 20}]}
+    lines = markdown({"a": {**row, "name": "fitted"}, "b": {**other, "name": "trained"}}).splitlines()
+    assert lines[0] == "### some: 8 steps, clock 2"
+    assert lines[2].count("|") == lines[3].count("|") == 9
+    assert lines[4:8] == [
+        "| identity | | 4.4 | 1 | 1 | 20.0 ± 0.5 | | |",
+        "| fitted | 1.50 M | 4.7 | 0.25 | 0.12 | 24.0 ± 1.0 | 15.0 | +9.0 ± 0.2 |",
+        "| trained | 1.50 M | 4.7 | 0.25 | 0.12 | 24.0 ± 1.0 |  |  |",
+        "",
     ]
+    assert lines[8] == "### some: 20 steps, clock 2"
+
+
+def test_errors_are_shares_of_the_identitys():
+    model = toys.model_of(toys.TINIEST)
+    adaptor = untrained(describe_for(model, KEPT, "resnet", [POINT]))
+    found = errors_of(adaptor, model, POINT, encoded(2), NEGATIVE, latent(), 0)
+    assert found == pytest.approx(dict.fromkeys(LOSSES, 1.0), abs=1e-4)
