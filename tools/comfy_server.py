@@ -20,7 +20,7 @@ from typing import Any
 from base_directory import PACK, prepare_base_directory
 from host_command import LOCALHOST, free_port, host_command, host_folder
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 POLL_SECONDS = 0.1
 LOG_TAIL_LINES = 40
 

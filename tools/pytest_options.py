@@ -7,20 +7,22 @@ from collections.abc import Sequence
 
 # What wants the tests in pytest's own process: a debugger, or output as it comes.
 IN_ONE_PROCESS = {"--pdb", "--trace", "-s", "--capture=no", "no:xdist", "-pno:xdist", "--collect-only", "--co"}
+# Each holds a host and its models, a gigabyte or two; the longest group of tests sets the time anyway.
+MOST_WORKERS = 8
 
 
 def worker_options(arguments: Sequence[str], cores: int | None = None) -> list[str]:
-    """Options that give pytest one worker for each core; none where one process does as well.
+    """Options that give pytest a worker for each core, within reason; none where one process does as well.
 
     arguments: the user's own for pytest; they come behind these, so that an -n of theirs counts.
     A single file stays in one process, for each worker takes seconds to import torch and the host.
     """
-    cores = usable_cores() if cores is None else cores
+    workers = min(MOST_WORKERS, usable_cores() if cores is None else cores)
     files = [argument for argument in arguments if argument.partition("::")[0].endswith(".py")]
-    if cores == 1 or len(files) == 1 or IN_ONE_PROCESS & set(arguments):
+    if workers == 1 or len(files) == 1 or IN_ONE_PROCESS & set(arguments):
         return []
     # Our own conftest takes the place of xdist's scopes, see tests/helpers/distribution.py.
-    return ["-n", str(cores), "--dist", "loadscope", "--no-loadscope-reorder"]
+    return ["-n", str(workers), "--dist", "loadscope", "--no-loadscope-reorder"]
 
 
 def usable_cores() -> int:

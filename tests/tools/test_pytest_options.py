@@ -22,3 +22,7 @@ def test_a_single_core_gets_no_workers():
 
 def test_there_is_a_core():
     assert usable_cores() >= 1
+
+
+def test_many_cores_get_no_more_workers_than_memory_allows():
+    assert worker_options([], cores=64)[:2] == ["-n", "8"]
