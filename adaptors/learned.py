@@ -66,7 +66,9 @@ class LearnedAdaptor:
         change = network(inputs, features)
         log_snr, gap = features.log_snr.float(), features.gaps[:, 0].float()
         size = size_of_change(own.change_size.to(log_snr), log_snr, gap)
-        return change[:, :, :height, :width] * size.to(change).view(-1, 1, 1, 1)
+        # In float32: sizes may be smaller than half precision can tell.
+        sized = change[:, :, :height, :width].float() * size.view(-1, 1, 1, 1)
+        return sized.to(change)
 
     def require_fit(self, seam: Seam) -> None:
         fits = self.description.seam

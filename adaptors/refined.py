@@ -48,8 +48,8 @@ class Refined(ResNet):
     def forward(self, features: Tensor, given: Features) -> Tensor:
         log_snr, gap = given.log_snr.float(), given.gaps[:, 0].float()
         unit = size_of_change(self.change_size.to(log_snr), log_snr, gap) * self.fitted.r_out_scale.to(log_snr)
-        fitted = self.fitted(features, given) / unit.to(features).view(-1, 1, 1, 1)
-        return fitted + super().forward(features, given)
+        fitted = self.fitted(features, given).float() / unit.view(-1, 1, 1, 1)
+        return fitted.to(features) + super().forward(features, given)
 
     def begin_with(self, fitted: Affine) -> None:
         """Take on maps of as many solutions, and the scales that they were fitted for."""

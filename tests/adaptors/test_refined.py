@@ -10,6 +10,7 @@ from clockwork import kinds, with_clockwork
 from clockwork_pack.adaptors import Description, describe, untrained
 from clockwork_pack.adaptors.affine import AffineConfig
 from clockwork_pack.adaptors.files import load_adaptor, save_adaptor
+from clockwork_pack.adaptors.inputs import Features
 from clockwork_pack.adaptors.refined import RefinedConfig
 from clockwork_pack.clockwork_core.adaptor import Past, Present
 from clockwork_pack.clockwork_core.cut import Seam
@@ -63,6 +64,21 @@ def test_the_network_adds_to_it_in_the_unit_of_what_is_left_over():
     adaptor.network.set_scales(torch.tensor(7.0), torch.tensor(9.0), torch.tensor([math.log(3.0), 0.0, 0.0, 0.0]))
     adaptor.network.up.bias.fill_(2.0)
     torch.testing.assert_close(adaptor.predict(*features()), affine.predict(*features()) + 6.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_knows_small_changes(dtype):
+    """Where what is left over is smaller than half precision can tell, the maps still count in full."""
+    adaptor = refined_on(maps())
+    adaptor.network.set_scales(torch.tensor(1.0), torch.tensor(1.0), torch.tensor([-10.0, 0.0, 0.0, 0.0]))
+    adaptor.network.fitted.weight.mul_(1e-3)
+    adaptor.network.fitted.bias.mul_(1e-3)
+    past, present = features()
+    halves = [Past(each.log_snr, each.r_out.to(dtype), each.r_in.to(dtype)) for each in past]
+    half = Present(present.r_in.to(dtype), present.emb.to(dtype), None, present.log_snr)
+    exact = adaptor.predict(past, present) - past[0].r_out
+    found = adaptor._change(Features.of(halves, half, 2), adaptor.network).float()
+    assert (found - exact).norm() < 0.02 * exact.norm()
 
 
 def test_maps_are_not_trained():
