@@ -28,6 +28,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", type=Path, default=ROOT / "demo_model" / "pocket.safetensors")
     parser.add_argument("--tables", nargs="+", default=[], help="only these")
+    parser.add_argument("--only", nargs="+", default=[], help="only experiments of these keys, as in the results")
     parser.add_argument("--cases", type=int, default=64)
     parser.add_argument("--iterations", type=int, default=600)
     parser.add_argument("--batch", type=int, default=8)
@@ -63,6 +64,8 @@ def main() -> None:
     bench = Bench(lessons, ROOT / ".cache" / "adaptors" / options.model.stem, options.cases, budget)
     for experiment in EXPERIMENTS:
         if options.tables and experiment.table not in options.tables:
+            continue
+        if options.only and experiment.key not in options.only:
             continue
         if experiment.key in rows and all("errors" in point for point in rows[experiment.key]["points"]):
             continue
