@@ -108,7 +108,12 @@ def _ranges() -> list[Experiment]:
     return [
         Experiment("ranges", "8 steps, clock 2 only", tried=tried),
         Experiment(
-            "ranges", "6 to 20 steps, clocks 2 and 3", steps=(6, 9, 12, 16, 20), clocks=(2, 3), config={"gaps": True}
+            "ranges",
+            "6 to 20 steps, clocks 2 and 3",
+            steps=(6, 9, 12, 16, 20),
+            clocks=(2, 3),
+            config={"gaps": True},
+            tried=tried,
         ),
     ]
 
