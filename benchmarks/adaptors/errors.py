@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from ...adaptors.learned import LearnedAdaptor
 from ...adaptors.training import host
-from ...adaptors.training.distil import Distillation
 from ...adaptors.training.high_res import HighResPart
+from ...adaptors.training.losses import LOSSES, relative
+from ...adaptors.training.pairs import Batch, Pair
 from ...adaptors.training.point import OperatingPoint
 from ...adaptors.training.prompts import Conditioning
-from ...adaptors.training.settings import TrainingSettings
 from ...adaptors.training.source import PairSource
 from ...adaptors.training.teacher import Teacher
 from ...clockwork_core.host import ModelPatcher
 
-MEMORY_BYTES = 2**32
+# Pairs that are looked at together.
+AT_ONCE = 8
 
 
 def errors_of(
@@ -36,7 +38,21 @@ def errors_of(
     try:
         high_res = HighResPart(teacher.model, kept_blocks)
         source = PairSource(teacher, high_res, [point], prompts, negative, latent, seed, device)
-        drawn = source.draw(range(len(prompts)))
-        return Distillation(adaptor, source, TrainingSettings(), MEMORY_BYTES).check(drawn.values()).errors
+        pairs = [pair for drawn in source.draw(range(len(prompts))).values() for pair in drawn]
+        parts = [pairs[start : start + AT_ONCE] for start in range(0, len(pairs), AT_ONCE)]
+        shares = torch.cat([_shares(adaptor, source, part) for part in parts])
     finally:
         teacher.close()
+    return dict(zip(LOSSES, shares.mean(dim=0).tolist(), strict=True))
+
+
+@torch.no_grad()
+def _shares(adaptor: LearnedAdaptor, source: PairSource, pairs: Sequence[Pair]) -> Tensor:
+    """Of each pair, and of each loss (pairs, losses)."""
+    batch = Batch.of(pairs, source.device)
+    features, skips = source.high_res.enter(batch)
+    r_out = adaptor.r_out(features)
+    output = source.high_res.leave(batch, features, skips, r_out)
+    errors = [loss(batch, r_out, output, source.points[0].cfg) for loss in LOSSES.values()]
+    compared = zip(errors, batch.identity_errors, strict=True)
+    return torch.stack([relative(error, identity, 1.0, 1.0) for error, identity in compared], dim=1)

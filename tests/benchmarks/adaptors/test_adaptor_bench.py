@@ -5,13 +5,14 @@ import torch
 import toys
 from training import KEPT, NEGATIVE, POINT, encoded, latent
 
-from clockwork_pack.adaptors import untrained
+from clockwork_pack.adaptors import describe, untrained
 from clockwork_pack.adaptors.training.losses import LOSSES
-from clockwork_pack.adaptors.training.plan import describe_for
 from clockwork_pack.benchmarks.adaptors.bench import Measured, lead_of
 from clockwork_pack.benchmarks.adaptors.errors import errors_of
 from clockwork_pack.benchmarks.adaptors.experiments import EXPERIMENTS
 from clockwork_pack.benchmarks.adaptors.tables import markdown
+from clockwork_pack.clockwork_core.cut import seam_of
+from clockwork_pack.clockwork_core.host import diffusion_model_of
 from clockwork_pack.clockwork_core.schedule import EveryN, ExplicitList, Kind, Window, plan
 
 
@@ -65,8 +66,9 @@ def test_table():
     assert lines[8] == "### some: 20 steps, clock 2"
 
 
-def test_errors_are_shares_of_the_identitys():
+@pytest.mark.parametrize("architecture", ["resnet", "affine"])
+def test_errors_are_shares_of_the_identitys(architecture):
     model = toys.model_of(toys.TINIEST)
-    adaptor = untrained(describe_for(model, KEPT, "resnet", [POINT]))
+    adaptor = untrained(describe(architecture, seam_of(diffusion_model_of(model), KEPT)))
     found = errors_of(adaptor, model, POINT, encoded(2), NEGATIVE, latent(), 0)
     assert found == pytest.approx(dict.fromkeys(LOSSES, 1.0), abs=1e-4)
