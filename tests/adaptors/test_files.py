@@ -80,7 +80,7 @@ class TestRefusals:
             ("format", None, "it is not one: its format is None, not 'clockwork adaptor'"),
             ("format_version", "2", "has format version '2', but .* reads 1: update ComfyUI-Clockwork"),
             ("format_version", "banana", r"has format version 'banana', but .* reads 1\.$"),
-            ("architecture", "mamba", "'mamba', but .* knows resnet, trend, unet, unet-light, affine: update"),
+            ("architecture", "mamba", "'mamba', but .* knows resnet, trend, unet, unet-light, affine, refined: update"),
             (
                 "architecture",
                 "unet",
