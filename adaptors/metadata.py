@@ -7,6 +7,7 @@ import math
 from dataclasses import MISSING, asdict, fields
 from typing import Any, TypeVar, get_type_hints
 
+from ..clockwork_core.checks import shown
 from ..clockwork_core.cut import Seam
 from .description import ARCHITECTURES, Description, TrainedFor
 
@@ -41,7 +42,7 @@ def from_metadata(entries: dict[str, str]) -> Description:
     architecture = _entry(entries, "architecture")
     if architecture not in ARCHITECTURES:
         raise ValueError(
-            f"it holds the architecture {_short(architecture)}, but this version of Clockwork knows "
+            f"it holds the architecture {shown(architecture)}, but this version of Clockwork knows "
             f"{', '.join(ARCHITECTURES)}: update ComfyUI-Clockwork if the file is newer."
         )
     trained_for = _settings(TrainedFor, entries, "trained_for") if "trained_for" in entries else None
@@ -56,13 +57,13 @@ def from_metadata(entries: dict[str, str]) -> Description:
 
 def _require_known_format(entries: dict[str, str]) -> None:
     if entries.get("format") != FORMAT:
-        raise ValueError(f"it is not one: its format is {_short(entries.get('format'))}, not {FORMAT!r}.")
+        raise ValueError(f"it is not one: its format is {shown(entries.get('format'))}, not {FORMAT!r}.")
     version = _entry(entries, "format_version")
     if version != str(FORMAT_VERSION):
         newer = version.isdecimal() and len(version) < 10 and int(version) > FORMAT_VERSION
         advice = ": update ComfyUI-Clockwork." if newer else "."
         raise ValueError(
-            f"it has format version {_short(version)}, but this version of Clockwork reads {FORMAT_VERSION}{advice}"
+            f"it has format version {shown(version)}, but this version of Clockwork reads {FORMAT_VERSION}{advice}"
         )
 
 
@@ -81,13 +82,13 @@ def _settings(kind: type[_Settings], entries: dict[str, str], name: str) -> _Set
     """
     values = _json(entries, name)
     if not isinstance(values, dict):
-        raise ValueError(f"its entry {name!r} is {_short(values)}, but must be a JSON object.")
+        raise ValueError(f"its entry {name!r} is {shown(values)}, but must be a JSON object.")
     known = {field.name: field.default is MISSING for field in fields(kind)}  # pyright: ignore[reportArgumentType]
     missing = [part for part, is_required in known.items() if is_required and part not in values]
     strange = sorted(set(values) - set(known))
     for parts, words in ((missing, "lacks"), (strange, "holds")):
         if parts:
-            raise ValueError(f"its entry {name!r} {words} {_short(parts[0])}, but must hold {', '.join(known)}.")
+            raise ValueError(f"its entry {name!r} {words} {shown(parts[0])}, but must hold {', '.join(known)}.")
     types = get_type_hints(kind)
     try:
         return kind(**{part: _value(types[part], value, f"{name}.{part}") for part, value in values.items()})
@@ -106,7 +107,7 @@ def _value(kind: type, value: Any, name: str) -> Any:
     else:
         good = kind is bool and type(value) is bool
     if not good:
-        raise ValueError(f"{name} is {_short(value)}, but must be a {kind.__name__} of reasonable size.")
+        raise ValueError(f"{name} is {shown(value)}, but must be a {kind.__name__} of reasonable size.")
     return float(value) if kind is float else value
 
 
@@ -122,9 +123,4 @@ def _json(entries: dict[str, str], name: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         # Also for numbers of thousands of digits, which Python refuses to read.
-        raise ValueError(f"its entry {name!r} is no JSON that can be read: {_short(text)}.") from error
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+        raise ValueError(f"its entry {name!r} is no JSON that can be read: {shown(text)}.") from error

@@ -10,6 +10,7 @@ import torch
 from comfy_api.latest import io
 
 from ..adaptors.training.point import MOST_CFG, MOST_STEPS
+from ..adaptors.training.settings import GIGABYTE
 from ..clockwork_core.checks import require_number, shown
 from ..clockwork_core.cut import CUT_CHOICES
 from ..clockwork_core.host import ModelPatcher
@@ -17,7 +18,6 @@ from ..clockwork_core.runtime import reports_of
 from ..clockwork_core.schedule import MAX_CLOCK
 from .report import samples_of
 
-GIGABYTE = 2**30
 MOST_GIGABYTES = 1024.0
 UNPATCHED = "The model came with Clockwork, which was taken off: the teacher is the model without it."
 

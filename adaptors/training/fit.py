@@ -36,7 +36,7 @@ from .pairs import Batch
 from .point import OperatingPoint, trained_for
 from .prompts import Conditioning
 from .samples import INPUTS, Samples, Scales, samples_of
-from .settings import LARGEST_SEED
+from .settings import GIGABYTE, LARGEST_SEED
 from .teacher import WHOLE_RUN, Evaluated, Teacher, TeacherError, pair_of
 
 # Every fourth picture is held out.
@@ -48,7 +48,6 @@ LAMBDA_DIGITS = 4
 # How many pictures go through the high-res part at once.
 CHUNK = 4
 GUIDED_STREAMS = 2
-BYTES_PER_GB = 2**30
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class FitPlan:
     kept_blocks: int
     pictures: int = 32
     seed: int = 0
-    memory_bytes: float = 4 * BYTES_PER_GB
+    memory_bytes: float = 4 * GIGABYTE
     guided: bool = True
 
     def __post_init__(self) -> None:
@@ -241,8 +240,8 @@ class _Fit:
         sums, picture = memory_needed(plan, self._teacher.geometry, self._seam)
         if not plan.memory_bytes >= sums + picture:
             raise ValueError(
-                f"memory_limit is {plan.memory_bytes / BYTES_PER_GB:.2g} GB, but this fit needs "
-                f"{(sums + picture) / BYTES_PER_GB:.2g} GB: allow more, or fit to fewer steps or smaller pictures."
+                f"memory_limit is {plan.memory_bytes / GIGABYTE:.2g} GB, but this fit needs "
+                f"{(sums + picture) / GIGABYTE:.2g} GB: allow more, or fit to fewer steps or smaller pictures."
             )
         return int(min(plan.pictures, (plan.memory_bytes - sums) // picture))
 

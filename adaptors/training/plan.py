@@ -15,7 +15,7 @@ from ..description import FOR_ONE_KIND_OF_RUN, TRAINABLE, Description, describe
 from . import host
 from .point import OperatingPoint
 from .prompts import Conditioning
-from .settings import TrainingSettings
+from .settings import GIGABYTE, TrainingSettings
 
 # Every eighth prompt is held out, where there are so many.
 HELD_OUT_EVERY = 8
@@ -40,7 +40,7 @@ class TrainingPlan:
     latent: Tensor
     points: Sequence[OperatingPoint]
     settings: TrainingSettings
-    memory_bytes: int = 4 * 2**30
+    memory_bytes: int = 4 * GIGABYTE
     checkpoint: Path | None = None
     images: Tensor | None = None
 

@@ -9,6 +9,7 @@ from ...clockwork_core.checks import require_number, require_switch, require_tex
 from .losses import DEFAULT_LOSS, LOSSES
 
 LARGEST_SEED = 2**32 - 1
+GIGABYTE = 2**30
 
 
 @dataclass(frozen=True)

@@ -67,10 +67,10 @@ def main() -> None:
             continue
         if options.only and experiment.key not in options.only:
             continue
-        if experiment.key in rows and all("errors" in point for point in rows[experiment.key]["points"]):
+        if experiment.key in rows:
             continue
         adaptor, seconds = bench.adaptor(experiment, _say)
-        row = rows.get(experiment.key) or {
+        row = {
             "table": experiment.table,
             "name": experiment.name,
             "numbers": sum(weight.numel() for weight in adaptor.network.state_dict().values()),

@@ -211,12 +211,13 @@ class TestFit:
         assert warning in caplog.text
 
 
-class TestRuns:
-    @pytest.fixture(scope="class", params=KEPT)
-    def cut_model(self, request):
-        model = toys.toy_model(request.param)
-        return model, KEPT[request.param], toys.FAMILIES[request.param].batch
+@pytest.fixture(scope="module", params=KEPT)
+def cut_model(request):
+    model = toys.toy_model(request.param)
+    return model, KEPT[request.param], toys.FAMILIES[request.param].batch
 
+
+class TestRuns:
     @pytest.mark.parametrize("architecture", ARCHITECTURES)
     def test_untrained_draws_what_the_identity_draws(self, cut_model, architecture):
         model, kept, batch = cut_model
