@@ -78,11 +78,12 @@ def test_what_it_asks_of_the_engine():
     assert (adaptor.models(), adaptor.flops((2, 64, 8, 8)), adaptor.remembers_r_in) == ([], 0, False)
 
 
-class TestRuns:
-    @pytest.fixture(scope="class")
-    def model(self):
-        return toys.toy_model("sd15")
+@pytest.fixture(scope="module")
+def model():
+    return toys.toy_model("sd15")
 
+
+class TestRuns:
     def test_until_the_second_full_pass_it_is_the_identity(self, model):
         schedule = ExplicitList("1000")
         identity, extrapolation = (
