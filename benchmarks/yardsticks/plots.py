@@ -16,11 +16,13 @@ DOTS_PER_INCH = 80
 PANEL_INCHES = (5.0, 3.6)
 
 
-def panels(count: int) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` axes side by side."""
+def panels(count: int, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` axes side by side, in so many rows."""
     width, height = PANEL_INCHES
-    figure, axes = plt.subplots(1, count, figsize=(width * count, height), squeeze=False, layout="constrained")
-    return figure, list(axes[0])
+    columns = count // rows
+    size = (width * columns, height * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    return figure, list(axes.flat)
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -37,7 +39,7 @@ def plot_quality(rows: list[dict[str, Any]], path: Path) -> None:
         "prompt_agreement": "prompt agreement",
         "frechet": "Frechet distance",
     }
-    figure, axes = panels(len(measures) + 1)
+    figure, axes = panels(len(measures) + 1, rows=2)
     plain = [row for row in rows if row["clock"] == 1]
     clockwork = [row for row in rows if row["clock"] > 1]
     for ax, (name, label) in zip(axes, measures.items(), strict=False):
@@ -50,7 +52,8 @@ def plot_quality(rows: list[dict[str, Any]], path: Path) -> None:
         ax.set_xlabel("cost (full passes)")
         ax.set_ylabel(label)
         ax.grid(alpha=0.3)
-    axes[0].legend(fontsize="x-small", loc="lower right")
+    # All three say the same, and no place inside is free of points.
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize="x-small", loc="outside lower center", ncols=3)
     plainest = [row for row in clockwork if (row["cut"], row["adaptor"]) == ("stage 1", "identity")]
     _plot_latent_errors(axes[-1], plainest)
     save(figure, path)
