@@ -97,9 +97,9 @@ def _how() -> list[Any]:
             "loss",
             options=list(LOSSES),
             default=DEFAULT_LOSS,
-            tooltip="What to make small: the error of the guided output, with a little of its two parts, cond and "
-            "uncond (best in pictures), of the guided output alone, of the UNet's output, or of the features that are "
-            "stood in for (the paper's; fastest). Without guidance the first three are the same.",
+            tooltip="What to make small: the error of the guided output (best in pictures; without "
+            "guidance the same as output), of the UNet's output, or of the features that are stood in for (the "
+            "paper's; fastest).",
         ),
         io.Int.Input("iterations", default=2000, min=1, max=1_000_000, tooltip="Updates of the adaptor."),
         io.Int.Input(

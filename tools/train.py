@@ -64,7 +64,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     run.add_argument("--kept-blocks", type=int, default=3, help="with --cut custom (default: %(default)s)")
     how = parser.add_argument_group("the training")
     how.add_argument("--architecture", default="refined", help="default: %(default)s")
-    how.add_argument("--loss", default="guided and plain output", help="default: %(default)s")
+    how.add_argument("--loss", default="guided output", help="default: %(default)s")
     how.add_argument("--iterations", type=int, default=2000, help="updates (default: %(default)s)")
     how.add_argument("--batch", type=int, default=16, help="default: %(default)s")
     how.add_argument("--learning-rate", type=float, default=1e-3, help="default: %(default)s")

@@ -3,9 +3,6 @@
 The paper minimises the error of r_out (section 3.2). Under classifier-free guidance g the picture sees
 g * e_cond - (g - 1) * e_uncond: the identity's two errors are nearly the same vector, so guidance cancels most of them,
 while an adaptor that makes each smaller, but less equal, makes the picture worse. The guided output tells them apart.
-
-Guidance also amplifies what is particular to a prompt, and what learns of the guided output alone serves other prompts
-less well: cond and uncond by themselves count a little, too.
 """
 
 from __future__ import annotations
@@ -16,9 +13,6 @@ from torch import Tensor
 
 from .pairs import Batch
 
-# How much cond and uncond by themselves count, each, beside what guidance makes of them.
-PLAIN_WEIGHT = 0.1
-
 
 def guided(output: Tensor, streams: int, cfg: float) -> Tensor:
     """Outputs (S * B, …), cond before uncond, put together as the host's samplers do (B, …)."""
@@ -26,12 +20,6 @@ def guided(output: Tensor, streams: int, cfg: float) -> Tensor:
         return output
     cond, uncond = output.chunk(2)
     return uncond + cfg * (cond - uncond)
-
-
-def guided_and_plain_output(batch: Batch, r_out: Tensor, output: Tensor, cfg: float) -> Tensor:
-    """The error of what the sampler gets, and a little of those of cond and uncond (B,)."""
-    of_both = batch.streams * plain_output(batch, r_out, output, cfg)
-    return guided_output(batch, r_out, output, cfg) + PLAIN_WEIGHT * of_both
 
 
 def guided_output(batch: Batch, r_out: Tensor, output: Tensor, cfg: float) -> Tensor:  # noqa: ARG001
@@ -62,12 +50,11 @@ def needs_r_out(loss: str) -> bool:
 
 # The order is that of Pair.identity_errors.
 LOSSES: dict[str, Callable[[Batch, Tensor, Tensor, float], Tensor]] = {
-    "guided and plain output": guided_and_plain_output,
     "guided output": guided_output,
     "output": plain_output,
     "features": features,
 }
-DEFAULT_LOSS = "guided and plain output"
+DEFAULT_LOSS = "guided output"
 SMALLEST_ERROR = 1e-8
 
 

@@ -21,7 +21,7 @@ class Pair:
     gaps (past,): how much lambda grew since those.
     r_out (S, C, h, w), output (S, C, H, W): what the low-res part, and the UNet, gave in a full pass. r_out is None
     where only the output is looked at: it takes half of the memory.
-    identity_errors (losses,): what the identity's mean squared errors are here, as `losses.LOSSES` orders them; the
+    identity_errors (3,): what the identity's mean squared errors are here, as `losses.LOSSES` orders them; the
     scale that errors are measured on. Zeros until they are known.
     """
 
@@ -61,7 +61,7 @@ class Batch:
     """Pairs side by side, as one call of the UNet has them: all cond, then all uncond (S * B, …), in float32.
 
     size: B. streams: S. r_outs, r_ins: one tensor (S * B, …) for each past pass. gaps (S * B, past).
-    identity_errors (losses, B).
+    identity_errors (3, B).
     """
 
     size: int

@@ -14,10 +14,12 @@ from torch import Tensor
 
 from ..affine import AffineConfig
 from ..inputs import Features
-from .losses import PLAIN_WEIGHT, guided
+from .losses import guided
 from .pairs import Batch
 
 INPUTS = AffineConfig.of(solutions=1)
+# How much cond and uncond by themselves count beside what guidance makes of them.
+PLAIN_WEIGHT = 0.1
 # Of a mean square, in scaled features: less is rounding.
 SMALLEST_CHANGE = 1e-12
 

@@ -90,5 +90,5 @@ class PairSource:
                 features, skips = self.high_res.enter(batch)
                 output = self.high_res.leave(batch, features, skips, batch.r_outs[0])
                 of_losses = [loss(batch, batch.r_outs[0], output, cfg) for loss in LOSSES.values()]
-            errors += torch.stack(of_losses, dim=1).cpu().unbind()  # (losses,) for each pair
+            errors += torch.stack(of_losses, dim=1).cpu().unbind()  # (3,) for each pair
         return [replace(pair, identity_errors=error) for pair, error in zip(pairs, errors, strict=True)]

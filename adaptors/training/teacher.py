@@ -21,7 +21,6 @@ from ...clockwork_core.runtime import detach
 from ...clockwork_core.schedule import Kind, ScheduleRun, Window
 from ...clockwork_core.steps import log_snr, step_of
 from . import host
-from .losses import LOSSES
 from .pairs import Pair
 from .point import OperatingPoint
 from .prompts import Conditioning
@@ -305,7 +304,7 @@ def pair_of(now: Evaluated, past: Sequence[Evaluated], sample: int, depth: int, 
         gaps=torch.tensor([now.log_snr - each.log_snr for each in past]),
         r_out=sides("r_out"),
         output=sides("output"),
-        identity_errors=torch.zeros(len(LOSSES)),
+        identity_errors=torch.zeros(3),
     )
 
 

@@ -10,8 +10,6 @@ from ...clockwork_core.schedule import EveryN, ExplicitList, Schedule
 SAMPLER, SCHEDULER, CFG = "dpmpp_2m", "karras", 4.0
 # Adaptor evaluations of 8, counted from 1 as the paper does, and the same as an explicit list of full ones.
 SCHEDULES = {"2, 4, 6, 8": "10101010", "5, 6, 7, 8": "11110000", "3, 4, 5, 6": "11000011"}
-# The loss of all ablations, which is not the default any more; beside it each differs in one thing.
-GUIDED = {"loss": "guided output"}
 
 
 @dataclass(frozen=True)
@@ -75,33 +73,31 @@ def _losses() -> list[Experiment]:
     return [
         Experiment("losses", "features (the paper's)", training={"loss": "features"}),
         Experiment("losses", "output", training={"loss": "output"}),
-        Experiment("losses", "guided output, each evaluation alike", training=GUIDED),
-        Experiment("losses", "guided output, as the identity errs", training={**GUIDED, "evenness": 0.0}),
-        Experiment("losses", "guided output, on-policy", training={**GUIDED, "on_policy": True}),
-        Experiment("losses", "guided and plain output"),
+        Experiment("losses", "guided output, each evaluation alike", training={"evenness": 1.0}),
+        Experiment("losses", "guided output, as the identity errs", training={"evenness": 0.0}),
+        Experiment("losses", "guided output, on-policy", training={"on_policy": True}),
     ]
 
 
 def _inputs() -> list[Experiment]:
     return [
-        Experiment("inputs", "r_in, t", "resnet", config={"past": 0}, training=GUIDED),
-        Experiment("inputs", "past r_out, t", "resnet", config={"r_in": False}, training=GUIDED),
-        Experiment("inputs", "r_in, past r_out, t", "resnet", training=GUIDED),
-        Experiment("inputs", "r_in, past r_out, t, text", "resnet", config={"prompt": True}, training=GUIDED),
+        Experiment("inputs", "r_in, t", "resnet", config={"past": 0}),
+        Experiment("inputs", "past r_out, t", "resnet", config={"r_in": False}),
+        Experiment("inputs", "r_in, past r_out, t, text", "resnet", config={"prompt": True}),
     ]
 
 
 def _schedules() -> list[Experiment]:
-    return [Experiment("schedules", name, pattern=pattern, training=GUIDED) for name, pattern in SCHEDULES.items()]
+    return [Experiment("schedules", name, pattern=pattern) for name, pattern in SCHEDULES.items()]
 
 
 def _samplers() -> list[Experiment]:
-    return [Experiment("samplers", name, sampler=name, training=GUIDED) for name in ("euler", "dpm_2", "heun")]
+    return [Experiment("samplers", name, sampler=name) for name in ("euler", "dpm_2", "heun")]
 
 
 def _sources() -> list[Experiment]:
     return [
-        Experiment("sources", f"{kind}, {steps} steps", steps=(steps,), from_images=kind == "regular", training=GUIDED)
+        Experiment("sources", f"{kind}, {steps} steps", steps=(steps,), from_images=kind == "regular")
         for steps in (4, 6, 8, 16)
         for kind in ("unrolled", "regular")
     ]
@@ -110,7 +106,7 @@ def _sources() -> list[Experiment]:
 def _ranges() -> list[Experiment]:
     tried = tuple((steps, clock) for steps in (6, 8, 12, 16, 20) for clock in (2, 3))
     return [
-        Experiment("ranges", "8 steps, clock 2 only", tried=tried, training=GUIDED),
+        Experiment("ranges", "8 steps, clock 2 only", tried=tried),
         Experiment(
             "ranges",
             "6 to 20 steps, clocks 2 and 3",
@@ -118,7 +114,6 @@ def _ranges() -> list[Experiment]:
             clocks=(2, 3),
             config={"gaps": True},
             tried=tried,
-            training=GUIDED,
         ),
     ]
 
@@ -129,7 +124,7 @@ EXPERIMENTS = [
     *_losses(),
     *_inputs(),
     *_schedules(),
-    Experiment("cuts", "stage 2", kept_blocks=6, training=GUIDED),
+    Experiment("cuts", "stage 2", kept_blocks=6),
     *_samplers(),
     *_ranges(),
     *_sources(),

@@ -86,7 +86,7 @@ VALID = {
         "cut": "stage 1",
         "kept_blocks": 2,
         "architecture": "resnet",
-        "loss": "guided and plain output",
+        "loss": "guided output",
         "iterations": 2,
         "batch_size": 2,
         "learning_rate": 1e-3,

@@ -9,7 +9,6 @@ import toys
 
 from clockwork_pack.adaptors.training.high_res import HighResPart
 from clockwork_pack.adaptors.training.host import load
-from clockwork_pack.adaptors.training.losses import LOSSES
 from clockwork_pack.adaptors.training.pairs import Pair
 from clockwork_pack.adaptors.training.plan import TrainingPlan, describe_for
 from clockwork_pack.adaptors.training.point import OperatingPoint
@@ -72,6 +71,6 @@ def random_pair(seed: int = 0, streams: int = 2, tokens: int = 8, past: int = 2,
         gaps=noise(past),
         r_out=noise(streams, 3, 2, 2),
         output=noise(streams, 4, 4, 4),
-        identity_errors=noise(len(LOSSES)).abs(),
+        identity_errors=noise(3).abs(),
     )
     return replace(pair, **changes)

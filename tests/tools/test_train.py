@@ -47,7 +47,7 @@ def test_from_prompts_to_a_file(tmp_path, prompts, capsys):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["--loss", "none"], "loss is 'none', but must be one of guided and plain output, guided output"),
+        (["--loss", "none"], "loss is 'none', but must be one of guided output"),
         (["--steps", "8-6"], "most_steps is 6, but must be 0 (no range) or at least steps, 8"),
         (["--prompts", "missing.txt"], "missing.txt"),
     ],

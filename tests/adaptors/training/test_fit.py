@@ -11,12 +11,11 @@ from clockwork_pack.adaptors import Identity
 from clockwork_pack.adaptors.inputs import Features
 from clockwork_pack.adaptors.training.fit import FitPlan, fit, memory_needed
 from clockwork_pack.adaptors.training.least_squares import NormalEquations
-from clockwork_pack.adaptors.training.losses import LOSSES, PLAIN_WEIGHT
 from clockwork_pack.adaptors.training.maps import STRENGTHS
 from clockwork_pack.adaptors.training.pairs import Batch
 from clockwork_pack.adaptors.training.point import OperatingPoint
 from clockwork_pack.adaptors.training.prompts import Conditioning
-from clockwork_pack.adaptors.training.samples import INPUTS, Scales, samples_of
+from clockwork_pack.adaptors.training.samples import INPUTS, PLAIN_WEIGHT, Scales, samples_of
 from clockwork_pack.clockwork_core.cut import Place, geometry_of
 from clockwork_pack.clockwork_core.metrics import relative_error
 
@@ -96,7 +95,7 @@ def random_batch(streams=2, pictures=2):
         size=pictures, streams=streams, x=noise(4, 8, 8), timesteps=unused, sigma=unused + 1.0, context=None, y=None,
         r_outs=(noise(3, *size), noise(3, *size)), r_ins=(noise(2, *size), noise(2, *size)),
         gaps=torch.zeros(streams * pictures, 2), r_out=noise(3, *size), output=noise(4, 8, 8),
-        identity_errors=torch.zeros(len(LOSSES), pictures),
+        identity_errors=torch.zeros(3, pictures),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from training import CPU, random_pair
 
-from clockwork_pack.adaptors.training.losses import LOSSES, PLAIN_WEIGHT, guided, relative
+from clockwork_pack.adaptors.training.losses import LOSSES, guided, relative
 from clockwork_pack.adaptors.training.pairs import Batch
 
 CFG = 3.0
@@ -32,12 +32,6 @@ def test_the_plain_output_takes_the_mean_over_both_sides(batch):
     output = off_by(batch, cond=(1.0, 1.0), uncond=(1.0, 0.0))
     errors = LOSSES["output"](batch, batch.r_out, output, CFG)
     assert torch.allclose(errors, torch.tensor([1.0, 0.5]), atol=1e-5)
-
-
-def test_the_default_adds_a_little_of_each_side_to_the_guided_output(batch):
-    output = off_by(batch, cond=(1.0, 1.0), uncond=(1.0, 0.0))
-    errors = LOSSES["guided and plain output"](batch, batch.r_out, output, CFG)
-    assert torch.allclose(errors, torch.tensor([1 + PLAIN_WEIGHT * (1 + 1), 9 + PLAIN_WEIGHT * (1 + 0)]), atol=1e-5)
 
 
 def test_features(batch):
