@@ -10,6 +10,10 @@ from ...clockwork_core.schedule import EveryN, ExplicitList, Schedule
 SAMPLER, SCHEDULER, CFG = "dpmpp_2m", "karras", 4.0
 # Adaptor evaluations of 8, counted from 1 as the paper does, and the same as an explicit list of full ones.
 SCHEDULES = {"2, 4, 6, 8": "10101010", "5, 6, 7, 8": "11110000", "3, 4, 5, 6": "11000011"}
+# Output blocks that the cut "stage 2" keeps, of either model.
+STAGE_2 = 6
+# Steps and clock of the runs that fits are made for.
+FITTED_FOR = ((8, 2), (8, 3), (20, 2), (20, 3), (20, 4))
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,9 @@ class Experiment:
 
 
 def _fits() -> list[Experiment]:
-    points = ((8, 2), (8, 3), (20, 2), (20, 3), (20, 4))
     return [
         Experiment("fit", f"{name}, {steps} steps, clock {clock}", "affine", (steps,), (clock,), guided=guided)
-        for steps, clock in points
+        for steps, clock in FITTED_FOR
         for name, guided in (("fitted", True), ("fitted to cond and uncond by themselves", False))
     ]
 
@@ -91,6 +94,16 @@ def _schedules() -> list[Experiment]:
     return [Experiment("schedules", name, pattern=pattern) for name, pattern in SCHEDULES.items()]
 
 
+def _cuts() -> list[Experiment]:
+    fitted = [
+        Experiment(
+            "cuts", f"fitted, stage 2, {steps} steps, clock {clock}", "affine", (steps,), (clock,), kept_blocks=STAGE_2
+        )
+        for steps, clock in FITTED_FOR
+    ]
+    return [Experiment("cuts", "stage 2", kept_blocks=STAGE_2), *fitted]
+
+
 def _samplers() -> list[Experiment]:
     return [Experiment("samplers", name, sampler=name) for name in ("euler", "dpm_2", "heun")]
 
@@ -124,7 +137,7 @@ EXPERIMENTS = [
     *_losses(),
     *_inputs(),
     *_schedules(),
-    Experiment("cuts", "stage 2", kept_blocks=6),
+    *_cuts(),
     *_samplers(),
     *_ranges(),
     *_sources(),
