@@ -17,7 +17,7 @@ PANEL_INCHES = (5.0, 3.6)
 
 
 def panels(count: int, rows: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` axes side by side, in so many rows."""
+    """A figure with `count` axes in so many rows, which divide it."""
     width, height = PANEL_INCHES
     columns = count // rows
     size = (width * columns, height * rows)
@@ -42,7 +42,7 @@ def plot_quality(rows: list[dict[str, Any]], path: Path) -> None:
     figure, axes = panels(len(measures) + 1, rows=2)
     plain = [row for row in rows if row["clock"] == 1]
     clockwork = [row for row in rows if row["clock"] > 1]
-    for ax, (name, label) in zip(axes, measures.items(), strict=False):
+    for ax, (name, label) in zip(axes[:-1], measures.items(), strict=True):
         if plain:
             _with_bars(ax, plain, name, "fewer steps", "o-", "gray")
         for (steps, cut, adaptor), group in _groups(clockwork).items():
@@ -52,7 +52,7 @@ def plot_quality(rows: list[dict[str, Any]], path: Path) -> None:
         ax.set_xlabel("cost (full passes)")
         ax.set_ylabel(label)
         ax.grid(alpha=0.3)
-    # All three say the same, and no place inside is free of points.
+    # One for the three panels, beside them: no place inside is free of points.
     figure.legend(*axes[0].get_legend_handles_labels(), fontsize="x-small", loc="outside lower center", ncols=3)
     plainest = [row for row in clockwork if (row["cut"], row["adaptor"]) == ("stage 1", "identity")]
     _plot_latent_errors(axes[-1], plainest)
